@@ -1,0 +1,172 @@
+"""Stage `check`: refuse a wrong params.yaml in one sentence before anything is fetched or trained.
+
+It depends on all of params.yaml and its output never changes, so it runs after every edit and makes nothing else run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import params
+import stage
+from likelihood.data import base as data
+from likelihood.errors import InputError
+
+OUTPUT = Path("data/checked")
+MODELS = ("vae", "pixelcnn", "glow")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value may be: a test, and the same in words."""
+
+    allowed: str
+    accepts: Callable[[Any], bool]
+
+
+def number(value: Any) -> bool:  # noqa: ANN401
+    """A real number; true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def integer(low: int, high: int) -> Rule:
+    """An integer within limits."""
+    return Rule(f"an integer from {low} to {high}", lambda v: number(v) and isinstance(v, int) and low <= v <= high)
+
+
+def between(low: float, high: float, ends: bool = False) -> Rule:
+    """A real number within limits; `ends` says whether they belong. NaN compares false and is refused."""
+    text = f"a number from {low} to {high}" if ends else f"a number above {low} and below {high}"
+    return Rule(text, lambda v: number(v) and (low <= v <= high if ends else low < v < high))
+
+
+def choice(*values: str) -> Rule:
+    """One of some words."""
+    return Rule("one of " + ", ".join(values), lambda v: v in values)
+
+
+EPOCHS = Rule(
+    "a list of different epochs, integers from 1 on", lambda v: isinstance(v, list) and len(set(map(str, v))) == len(v)
+    and all(integer(1, 100_000).accepts(e) for e in v)
+)  # fmt: skip
+NAMES = Rule(
+    "a list of different names, at least one",
+    lambda v: isinstance(v, list) and v != [] and all(isinstance(e, str) for e in v) and len(set(v)) == len(v),
+)
+
+SHARED: dict[str, Rule] = {
+    "lr": between(0.0, 1.0),
+    "batch_size": integer(1, 65_536),
+    "epochs": integer(1, 100_000),
+    "epoch_images": integer(1, 100_000_000),
+    "warmup": between(0.0, 1.0, ends=True),
+    "clip_norm": between(0.0, 1e9),
+    "validation_images": integer(1, 1_000_000),
+    "snapshots": EPOCHS,
+    "sample_images": integer(1, 1024),
+}
+OWN: dict[str, dict[str, Rule]] = {
+    "vae": {"hidden": integer(1, 65_536), "latent": integer(1, 4096), "likelihood": choice("logistic", "bernoulli")},
+    "pixelcnn": {"layers": integer(1, 100), "channels": integer(3, 4096)},
+    "glow": {
+        "scales": integer(1, 8),
+        "steps": integer(1, 256),
+        "hidden": integer(1, 4096),
+        "coupling": choice("affine", "additive"),
+        "preprocessing": choice("logit", "scale"),
+    },
+}
+SECTIONS: dict[str, dict[str, Rule]] = {
+    "preprocess": {"validation_fraction": between(0.0, 1.0)},
+    "score": {"images": integer(2, 10_000_000), "batch_size": integer(1, 65_536)},
+    "evaluate": {"bootstrap": integer(100, 1_000_000)},
+    "plot": {"bins": integer(5, 1000)},
+}
+TOP = ("seed", "run", "benchmarks", "model", *MODELS, *SECTIONS)
+
+
+def check(values: dict[str, Any]) -> None:
+    """Raise InputError at the first value that is not allowed, naming its key, the value and what is allowed."""
+    known_keys("", values, required=TOP)
+    allow("seed", values["seed"], integer(0, 2**31 - 1))
+    allow("run", values["run"], NAMES)
+    section("model", values["model"], SHARED, required=tuple(SHARED))
+    for model in MODELS:
+        section(model, values[model], SHARED | OWN[model], required=tuple(OWN[model]), inherits=tuple(SHARED))
+    for name, rules in SECTIONS.items():
+        subsections = ("draws",) if name == "score" else ()
+        known_keys(name, values[name], required=(*rules, *subsections))
+        for key, rule in rules.items():
+            allow(f"{name}.{key}", values[name][key], rule)
+    section("score.draws", values["score"]["draws"], dict.fromkeys(MODELS, integer(1, 100_000)), required=MODELS)
+    if not isinstance(values["benchmarks"], dict) or not values["benchmarks"]:
+        raise InputError("params.yaml: benchmarks must map names to benchmarks, at least one")
+    for name in values["benchmarks"]:
+        benchmark(name, values)
+    for name in values["run"]:
+        if name not in values["benchmarks"]:
+            raise InputError(
+                f"params.yaml: run names {name!r}, which benchmarks does not define; defined: {', '.join(values['benchmarks'])}"
+            )
+
+
+def benchmark(name: str, values: dict[str, Any]) -> None:
+    """Check one entry of `benchmarks`, and the models' settings that come of it."""
+    here, entry = f"benchmarks.{name}", values["benchmarks"][name]
+    known_keys(here, entry, required=("in", "out", *MODELS))
+    sets = data.names()
+    allow(f"{here}.in", entry["in"], choice(*sets))
+    allow(f"{here}.out", entry["out"], Rule("a list of different data sets: " + ", ".join(sets), NAMES.accepts))
+    for out in entry["out"]:
+        allow(f"{here}.out", out, choice(*sets))
+        if out == entry["in"]:
+            raise InputError(f"params.yaml: {here}.out holds {out!r}, which is its in-set; name other sets")
+    for model in MODELS:
+        section(f"{here}.{model}", entry[model], SHARED | OWN[model])
+        settings = params.of_model(values, model, name)
+        if settings["batch_size"] > settings["epoch_images"]:
+            raise InputError(
+                f"params.yaml: {model}.batch_size is {settings['batch_size']} for benchmark {name}; it must not exceed"
+                f" epoch_images, {settings['epoch_images']}"
+            )
+
+
+def section(
+    name: str, entry: Any, rules: dict[str, Rule], required: tuple[str, ...] = (), inherits: tuple[str, ...] = ()  # noqa: ANN401
+) -> None:  # fmt: skip
+    """Check a mapping of values; those of `inherits` may be empty."""
+    known_keys(name, entry, required, tuple(rules))
+    for key, value in entry.items():
+        if not (value is None and key in inherits):
+            allow(f"{name}.{key}", value, rules[key])
+
+
+def known_keys(name: str, entry: Any, required: tuple[str, ...], known: tuple[str, ...] = ()) -> None:  # noqa: ANN401
+    """Refuse what is not a mapping, a key that is not known, and a missing one."""
+    if not isinstance(entry, dict):
+        raise InputError(f"params.yaml: {name} is {entry!r}; it must hold keys and values")
+    prefix = f"{name}." if name else ""
+    for key in entry:
+        if key not in (known or required):
+            raise InputError(f"params.yaml: {prefix}{key} is not a known key; known here: {', '.join(known or required)}")
+    for key in required:
+        if key not in entry:
+            raise InputError(f"params.yaml: {prefix}{key} is missing")
+
+
+def allow(key: str, value: Any, rule: Rule) -> None:  # noqa: ANN401
+    """Refuse a value that its rule does not accept."""
+    if not rule.accepts(value):
+        raise InputError(f"params.yaml: {key} is {value!r}; it must be {rule.allowed}")
+
+
+def main() -> None:
+    """Check params.yaml and leave the constant output."""
+    check(params.load())
+    OUTPUT.parent.mkdir(exist_ok=True)
+    OUTPUT.write_text("params.yaml was checked\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    stage.run(main)

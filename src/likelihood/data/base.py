@@ -1,0 +1,76 @@
+"""The contract of a data set, and the registry by name.
+
+A data set is one file of this folder, `<name>.py`, that defines `DATASET`: a `Published` set, fetched and checked against the
+SHA-256 of its pixels, or a `Made` set, computed in the image shape of the in-set. The file is imported when its name is asked
+for; to add a set, add its file and write its name in params.yaml. Pixels are uint8 in C order, N×H×W (grey) or N×H×W×3 (RGB).
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from likelihood.errors import InputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place the pixels come from: its name as a message says it, and a function that gets every split.
+
+    `fetch(scratch)` may write into the empty folder `scratch`, which is deleted afterwards; any exception says that it failed.
+    """
+
+    name: str
+    fetch: Callable[[Path], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is known of a split: the number of images, and the SHA-256 of the pixels (None: only count and shape are checked)."""
+
+    count: int
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A set that exists elsewhere; its sources are tried in order.
+
+    An in-set is trained on the split `train` and tested on `test`; an out-set is the split named `out_split`.
+    """
+
+    shape: tuple[int, ...]  # of one image: (H, W) or (H, W, 3)
+    splits: Mapping[str, Split]
+    sources: tuple[Source, ...]
+    out_split: str = "test"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A set computed from the shape of one image, (H, W) or (H, W, 3), and a seed of its own: an out-set for every in-set."""
+
+    make: Callable[[tuple[int, ...]], np.ndarray]
+
+
+def get(name: str) -> Published | Made:
+    """The data set called `name`; InputError listing the known names when there is none."""
+    dataset = _dataset(name) if name in _modules() else None
+    if dataset is None:
+        raise InputError(f"there is no data set {name!r}: the known ones are {', '.join(names())}")
+    return dataset
+
+
+def names() -> list[str]:
+    """The names of all data sets of this folder, sorted."""
+    return [name for name in _modules() if _dataset(name) is not None]
+
+
+def _modules() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+
+
+def _dataset(name: str) -> Published | Made | None:
+    return getattr(importlib.import_module(f"likelihood.data.{name}"), "DATASET", None)

@@ -1,0 +1,96 @@
+"""Published sets: from the user's folder, from earlier downloads, or from their sources, never without a check of the pixels.
+
+Order: `<folder>/<set>/<split>.npz` (key `images`), the folder being the one the environment variable LIKELIHOOD_IMAGES names;
+then `<downloads>/<set>/<split>.npy`, kept from an earlier run; then the set's sources, in order. What a source gives is kept in
+`downloads` only after every split has the right count, shape and SHA-256.
+"""
+
+import errno
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from likelihood.data import images
+from likelihood.data.base import Published
+from likelihood.errors import InputError
+
+FOLDER_VARIABLE = "LIKELIHOOD_IMAGES"
+
+
+def fetch(name: str, dataset: Published, split: str, downloads: Path, folder: Path | None) -> tuple[np.ndarray, str]:
+    """One split's canonical pixels, uint8 N×H×W or N×H×W×3, and where they came from.
+
+    InputError when the file in `folder` is not the set it claims to be, when every source fails, and when the disk is full.
+    """
+    if folder is not None:
+        if not folder.is_dir():
+            raise InputError(f"{FOLDER_VARIABLE} names {folder}, which is not a folder: correct or unset it")
+        given = folder / name / f"{split}.npz"
+        if given.exists():
+            pixels = images.load_npz(given)
+            if fault := _fault(pixels, dataset, split):
+                raise InputError(f"{given} is not {name} {split}: {fault}; replace or remove it")
+            return pixels, str(given)
+    kept = downloads / name / f"{split}.npy"
+    if kept.exists():
+        try:
+            pixels = images.load_canonical(kept)
+        except InputError:
+            kept.unlink()
+        else:
+            if not _fault(pixels, dataset, split):
+                return pixels, str(kept)
+    return _from_sources(name, dataset, split, downloads)
+
+
+def _from_sources(name: str, dataset: Published, split: str, downloads: Path) -> tuple[np.ndarray, str]:
+    downloads.mkdir(parents=True, exist_ok=True)
+    failures = []
+    for source in dataset.sources:
+        # Inside `downloads`, so that what fits here fits there, and removed with all that a failed source has left.
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=downloads, ignore_cleanup_errors=True) as scratch:
+            try:
+                fetched = source.fetch(Path(scratch))
+            except Exception as error:  # whatever a source does wrong, the next one is tried and the reason told
+                if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise InputError(
+                        f"the disk is full while fetching {name} into {downloads}: free some and run again"
+                    ) from error
+                failures.append(f"{source.name} ({_reason(error)})")
+                continue
+        if fault := _first_fault(fetched, dataset):
+            failures.append(f"{source.name} ({fault})")
+            continue
+        for each in dataset.splits:
+            images.save(downloads / name / f"{each}.npy", fetched[each])
+        return fetched[split], source.name
+    raise InputError(
+        f"{name} could not be had from {', nor from '.join(failures)}: connect to the network and run again, "
+        f"or set {FOLDER_VARIABLE} to a folder that holds {name}/{split}.npz (key 'images', uint8)"
+    )
+
+
+def _first_fault(fetched: Mapping[str, np.ndarray], dataset: Published) -> str | None:
+    for split in dataset.splits:
+        if fault := _fault(fetched[split], dataset, split):
+            return f"{split}: {fault}"
+    return None
+
+
+def _fault(pixels: np.ndarray, dataset: Published, split: str) -> str | None:
+    """What is wrong with the pixels of a split, or None."""
+    expected = dataset.splits[split]
+    shape = (expected.count, *dataset.shape)
+    if pixels.dtype != np.uint8 or pixels.shape != shape:
+        return f"it holds {pixels.dtype} of shape {pixels.shape}, not uint8 of shape {shape}"
+    if expected.sha256 is not None and (found := images.sha256(pixels)) != expected.sha256:
+        return f"its pixels have the SHA-256 {found}, not {expected.sha256}"
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """The last line of an exception's message: torchvision and apt put the cause there."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__

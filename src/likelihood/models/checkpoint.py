@@ -1,0 +1,69 @@
+"""Weights on disk: safetensors, rebuilt from their own metadata, so nothing is unpickled and nothing need be remembered.
+
+The metadata hold the model's name and its constructor's arguments. A model is one file of this folder, `<name>.py`, and its
+class is the one there that derives from LikelihoodModel; it is imported when its name is asked for.
+"""
+
+import importlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from likelihood.errors import InputError
+from likelihood.models.base import LikelihoodModel
+
+
+def model_class(name: str) -> type[LikelihoodModel]:
+    """The model class of file `<name>.py` in this folder."""
+    module = importlib.import_module(f"likelihood.models.{name}")
+    (found,) = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, LikelihoodModel) and value.__module__ == module.__name__
+    ]
+    return found
+
+
+def save(path: Path, state: dict[str, torch.Tensor], name: str, arguments: dict[str, Any]) -> None:
+    """Write a state dict with what is needed to rebuild its model, whole or not at all.
+
+    Arguments:
+        path: the file to write or replace.
+        state: the model's state_dict.
+        name: the model's file name, as `glow`.
+        arguments: the constructor's arguments; everything that JSON can hold.
+    """
+    partial = path.with_name(path.name + ".partial")
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    try:
+        save_file(tensors, partial, metadata={"model": name, "arguments": json.dumps(arguments)})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: Path) -> tuple[str, LikelihoodModel]:
+    """Rebuild a model from its file; return its name and itself, in evaluation mode on the CPU.
+
+    Raises InputError naming the file when it is absent, damaged, or of another architecture than today's code builds.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: not a mapping
+        name = metadata["model"]
+        model = model_class(name)(**json.loads(metadata["arguments"]))
+        model.load_state_dict(state)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not here: train the model with `dvc repro`, or fetch it with `dvc pull`") from None
+    except SafetensorError as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and run `dvc repro`") from None
+    except (KeyError, TypeError, RuntimeError, ModuleNotFoundError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} was written by other code than this ({reason}): train the model again") from None
+    return name, model.eval()

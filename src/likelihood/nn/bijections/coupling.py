@@ -1,0 +1,87 @@
+"""Coupling layers: half of the channels move by amounts that a network computes from the other half.
+
+    additive [1]:  y_a = x_a,  y_b = x_b + t(x_a)                       volume-preserving, ladj = 0
+    affine [2]:    y_a = x_a,  y_b = x_b · exp(s(x_a)) + t(x_a)         ladj = Σ s(x_a)
+
+The network is Glow's [3]: 3×3, 1×1, 3×3 convolutions with ReLU, the last one zero at the start, so that every coupling
+starts as the identity. Our deviation: s is bounded by s_max · tanh(· / s_max), where Glow takes log sigmoid(· + 2); it starts
+at 0, can expand as well as contract, and cannot overflow.
+
+References:
+    [1] NICE (Dinh et al., 2015), https://arxiv.org/abs/1410.8516
+    [2] Density estimation using Real NVP (Dinh et al., 2017), https://arxiv.org/abs/1605.08803
+    [3] Glow (Kingma & Dhariwal, 2018), https://arxiv.org/abs/1807.03039
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from likelihood.nn.bijections.base import Bijection
+
+MAX_LOG_SCALE = 3.0
+
+
+class CouplingNet(nn.Module):
+    """3×3 - 1×1 - 3×3 convolutions on (B, H, W, inputs), giving (B, H, W, outputs), 0 at the start."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, hidden, 3, padding=1)
+        self.middle = nn.Linear(hidden, hidden)  # the 1×1 convolution: in NHWC one matrix product
+        self.last = nn.Conv2d(hidden, outputs, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the network; x and the result are NHWC."""
+        h = F.relu(self.first(x.permute(0, 3, 1, 2))).permute(0, 2, 3, 1)  # views: NHWC is channels_last
+        h = F.relu(self.middle(h))
+        return self.last(h.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class AdditiveCoupling(Bijection):
+    """Shift the second half of the channels; `channels` is C (at least 2), `hidden` the network's width."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.kept = channels // 2
+        self.net = CouplingNet(self.kept, hidden, channels - self.kept)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See Bijection."""
+        x_a, x_b = x[..., : self.kept], x[..., self.kept :]
+        return torch.cat([x_a, x_b + self.net(x_a)], dim=-1), x.new_zeros(x.shape[0])
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """See Bijection."""
+        y_a, y_b = y[..., : self.kept], y[..., self.kept :]
+        return torch.cat([y_a, y_b - self.net(y_a)], dim=-1), y.new_zeros(y.shape[0])
+
+
+class AffineCoupling(Bijection):
+    """Scale and shift the second half of the channels; `channels` is C (at least 2), `hidden` the network's width."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.kept = channels // 2
+        self.net = CouplingNet(self.kept, hidden, 2 * (channels - self.kept))
+
+    def scale_and_shift(self, x_a: Tensor) -> tuple[Tensor, Tensor]:
+        """s(x_a) and t(x_a), each (B, H, W, C - kept)."""
+        raw, shift = self.net(x_a).chunk(2, dim=-1)
+        return MAX_LOG_SCALE * torch.tanh(raw / MAX_LOG_SCALE), shift
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See Bijection."""
+        x_a, x_b = x[..., : self.kept], x[..., self.kept :]
+        log_scale, shift = self.scale_and_shift(x_a)
+        y_b = torch.addcmul(shift, x_b, log_scale.exp())
+        return torch.cat([x_a, y_b], dim=-1), log_scale.sum(dim=(1, 2, 3))
+
+    def inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """See Bijection."""
+        y_a, y_b = y[..., : self.kept], y[..., self.kept :]
+        log_scale, shift = self.scale_and_shift(y_a)
+        x_b = (y_b - shift) * torch.exp(-log_scale)
+        return torch.cat([y_a, x_b], dim=-1), -log_scale.sum(dim=(1, 2, 3))

@@ -1,0 +1,157 @@
+"""The training loop of every model.
+
+    minimise  -E[objective(x, e)] / (D log 2)     in bits/dim, with Adam [1], linear warm-up and cosine decay [2]
+
+An *epoch* is `epoch_images` images, whatever the size of the data set: the unit of validation, snapshots and curves. Step t
+draws its images and its noise from (seed, t) for the global batch, and every process takes its share, so a run does not depend
+on their number. The best epoch is that of the lowest bits/dim on held-out in-distribution images; out-of-distribution images
+never come here.
+
+References:
+    [1] Adam (Kingma & Ba, 2015), https://arxiv.org/abs/1412.6980
+    [2] SGDR (Loshchilov & Hutter, 2017), https://arxiv.org/abs/1608.03983
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from tqdm import tqdm
+
+from likelihood.errors import InputError
+from likelihood.models.base import LikelihoodModel
+from likelihood.units import in_unit
+
+BETAS = (0.9, 0.99)
+VALIDATION_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Arguments:
+        lr: peak learning rate of Adam.
+        batch_size: images a step, over all processes.
+        epochs: number of epochs.
+        epoch_images: images an epoch.
+        warmup: fraction of all steps over which lr rises from 0.
+        clip_norm: largest norm of the gradient of the loss in bits/dim (nats where the model reports nats, divided by D log 2).
+        seed: of the order of images and of the noise.
+    """
+
+    lr: float
+    batch_size: int
+    epochs: int
+    epoch_images: int
+    warmup: float
+    clip_norm: float
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps an epoch."""
+        return max(1, self.epoch_images // self.batch_size)
+
+    def lr_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        steps = self.epochs * self.steps_per_epoch
+        rising = max(1, round(self.warmup * steps))
+        if step < rising:
+            return self.lr * (step + 1) / rising
+        return 0.5 * self.lr * (1.0 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+class Epoch(NamedTuple):
+    """What one epoch gave: mean train and validation likelihood in the model's unit (lower is more likely)."""
+
+    number: int  # from 1
+    train: float
+    validation: float
+
+
+@lru_cache(maxsize=2)
+def permutation(n: int, seed: int, number: int) -> np.ndarray:
+    """Order of the images in pass `number` over all n."""
+    return np.random.default_rng((seed, number)).permutation(n)
+
+
+def batch_indices(step: int, batch_size: int, n: int, seed: int) -> np.ndarray:
+    """Which images a step uses: the next part of an endless chain of permutations of all n, (batch_size,)."""
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    return np.array([permutation(n, seed, int(position // n))[position % n] for position in positions])
+
+
+def validate(fabric: Fabric, model: LikelihoodModel, images: np.ndarray) -> float:
+    """Mean one-draw likelihood of uint8 images (N, C, H, W), in the model's unit; each process evaluates its share."""
+    model.eval()
+    mine = images[fabric.global_rank :: fabric.world_size]
+    total = torch.zeros((), dtype=torch.float64)
+    for start in range(0, len(mine), VALIDATION_BATCH):
+        total += model.log_prob(torch.from_numpy(mine[start : start + VALIDATION_BATCH])).sum().cpu()
+    model.train()
+    total = fabric.all_reduce(total.to(fabric.device), reduce_op="sum")
+    return float(in_unit(total.item() / len(images), model.dims, model.unit))
+
+
+def fit(fabric: Fabric, model: LikelihoodModel, train: np.ndarray, validation: np.ndarray, schedule: Schedule) -> Iterator[Epoch]:
+    """Train `model` in place; yield after every epoch.
+
+    Arguments:
+        fabric: where and with how many processes to compute.
+        model: initialised alike in every process.
+        train, validation: uint8 (N, C, H, W), may be memory-mapped.
+        schedule: how long and how fast.
+
+    Raises InputError when the loss stops being finite or leaves the uniform model's far behind.
+    """
+    if schedule.batch_size % fabric.world_size:
+        raise InputError(f"batch_size: {schedule.batch_size} images cannot be shared evenly by {fabric.world_size} processes")
+    share = slice(fabric.global_rank, None, fabric.world_size)
+    model = model.to(fabric.device)
+    # Data-dependent initialisation sees a few batches' worth of images, the same in every process.
+    first = torch.from_numpy(train[np.sort(batch_indices(0, min(8 * schedule.batch_size, len(train)), len(train), schedule.seed))])
+    noise = model.noise(len(first), np.random.default_rng((schedule.seed, 0)))
+    model.initialize(first.to(fabric.device), noise.to(fabric.device))
+    optimizer = torch.optim.Adam(model.parameters(), lr=schedule.lr, betas=BETAS, fused=True)
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    nats = model.dims * math.log(2.0)  # of one bit/dim
+    uniform = math.log2(model.levels)
+    for epoch in range(1, schedule.epochs + 1):
+        total = 0.0
+        steps = range((epoch - 1) * schedule.steps_per_epoch, epoch * schedule.steps_per_epoch)
+        bar = tqdm(steps, desc=f"epoch {epoch}/{schedule.epochs}", unit="step", leave=False, disable=None if fabric.is_global_zero else True)
+        for step in bar:
+            rows = batch_indices(step, schedule.batch_size, len(train), schedule.seed)
+            noise = model.noise(schedule.batch_size, np.random.default_rng((schedule.seed, 1, step)))
+            x = fabric.to_device(torch.from_numpy(train[rows[share]]))
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.lr_at(step)
+            log_prob = model.objective(wrapped(x, fabric.to_device(noise[share]))).mean()
+            fabric.backward(-log_prob / nats)
+            fabric.clip_gradients(wrapped, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
+            optimizer.step()
+            optimizer.zero_grad()
+            total += finite(log_prob, fabric, epoch, step)
+            bar.set_postfix(bits=f"{-log_prob.item() / nats:.3f}")
+        mean = total / len(steps)
+        if -mean / nats > 2.0 * uniform and epoch > 1:
+            raise InputError(
+                f"training diverged: {-mean / nats:.1f} bits/dim in epoch {epoch}, where a uniform model has {uniform:.0f};"
+                f" lower lr (now {schedule.lr})"
+            )
+        yield Epoch(epoch, float(in_unit(mean, model.dims, model.unit)), validate(fabric, model, validation))
+
+
+def finite(log_prob: Tensor, fabric: Fabric, epoch: int, step: int) -> float:
+    """Mean log_prob of a step over all processes; raises InputError when it is NaN or infinite."""
+    value = fabric.all_reduce(log_prob.detach(), reduce_op="mean").item()
+    if not math.isfinite(value):
+        raise InputError(f"training stopped: the loss became {value} in epoch {epoch}, step {step}; lower lr or clip_norm")
+    return value

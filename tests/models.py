@@ -1,0 +1,41 @@
+"""Every model of the project, small, found by listing the folder of models: the laws run over what is there."""
+
+import itertools
+import pkgutil
+
+import numpy as np
+import torch
+
+import likelihood.models
+from likelihood.models import checkpoint
+
+NOT_MODELS = {"base", "checkpoint"}
+NAMES = sorted(module.name for module in pkgutil.iter_modules(likelihood.models.__path__) if module.name not in NOT_MODELS)
+
+# Constructor arguments that make each model small, one entry a variant; a model without an entry fails its tests.
+ARGUMENTS = {
+    "vae": [{"hidden": 12, "latent": 3, "likelihood": likelihood} for likelihood in ("logistic", "bernoulli")],
+    "pixelcnn": [{"layers": 3, "channels": 6}],
+    "glow": [
+        {"scales": 2, "steps": 2, "hidden": 8, "coupling": coupling, "preprocessing": preprocessing}
+        for coupling, preprocessing in itertools.product(("affine", "additive"), ("logit", "scale"))
+    ],
+}
+VARIANTS = [(name, arguments) for name in NAMES for arguments in ARGUMENTS[name]]
+IDS = ["-".join([name, *(str(v) for v in arguments.values() if isinstance(v, str))]) for name, arguments in VARIANTS]
+
+
+def images(n, shape, levels=256, seed=0):
+    """Random uint8 images (n, *shape)."""
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, levels, (n, *shape), dtype=np.uint8))
+
+
+def build(name, arguments, shape, levels=256):
+    """A model whose parameters are all random, as after training: zero-initialised layers would hide mistakes."""
+    model = checkpoint.model_class(name)(shape=shape, levels=levels, **arguments)
+    x = images(32, shape, levels, seed=1)
+    model.initialize(x, model.noise(len(x), np.random.default_rng(0)))
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model

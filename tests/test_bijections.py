@@ -1,0 +1,131 @@
+"""Laws that every bijection keeps; the classes are found by listing their folder."""
+
+import importlib
+import pkgutil
+
+import pytest
+import torch
+
+import likelihood.nn.bijections
+from likelihood.nn.bijections.actnorm import ActNorm
+from likelihood.nn.bijections.base import Bijection
+from likelihood.nn.bijections.coupling import AdditiveCoupling, AffineCoupling
+from likelihood.nn.bijections.step import FlowStep
+from likelihood.nn.split import Split, standard_normal_log_prob
+
+# How to build each class on C channels; a bijection without an entry fails its tests.
+EXAMPLES = {
+    "ActNorm": [lambda c: ActNorm(c)],
+    "InvertibleConv1x1": [lambda c: cls("InvertibleConv1x1")(c)],
+    "AffineCoupling": [lambda c: AffineCoupling(c, 6)],
+    "AdditiveCoupling": [lambda c: AdditiveCoupling(c, 6)],
+    "Squeeze": [lambda c: cls("Squeeze")()],
+    "Logit": [lambda c: cls("Logit")()],
+    "Center": [lambda c: cls("Center")()],
+    "FlowStep": [lambda c: FlowStep(c, AffineCoupling(c, 6)), lambda c: FlowStep(c, AdditiveCoupling(c, 6))],
+}
+
+
+def found():
+    classes = {}
+    for module in pkgutil.iter_modules(likelihood.nn.bijections.__path__):
+        for value in vars(importlib.import_module(f"likelihood.nn.bijections.{module.name}")).values():
+            if isinstance(value, type) and issubclass(value, Bijection) and value is not Bijection:
+                classes[value.__name__] = value
+    return classes
+
+
+def cls(name):
+    return found()[name]
+
+
+CASES = [(name, make, channels) for name in sorted(found()) for make in EXAMPLES[name] for channels in (3, 4)]
+every = pytest.mark.parametrize(("name", "make", "channels"), CASES, ids=[f"{n}-{c}-{i}" for i, (n, _, c) in enumerate(CASES)])
+
+
+def randomized(make, channels):
+    """A bijection whose parameters are all random, and inputs inside (0, 1), where all of them are defined."""
+    bijection = make(channels)
+    for parameter in bijection.parameters():
+        parameter.data += 0.3 * torch.randn(parameter.shape)
+    return bijection, torch.rand(3, 4, 2, channels)
+
+
+def test_every_bijection_of_the_folder_is_under_test():
+    assert set(found()) == set(EXAMPLES)
+
+
+@every
+def test_inverse_undoes_forward_both_ways(name, make, channels):
+    bijection, x = randomized(make, channels)
+    y, ladj = bijection(x)
+    back, inverse_ladj = bijection.inverse(y)
+    torch.testing.assert_close(back, x)
+    torch.testing.assert_close(inverse_ladj, -ladj)
+    torch.testing.assert_close(bijection(bijection.inverse(y)[0])[0], y)
+
+
+@every
+def test_ladj_is_the_log_determinant_of_the_jacobian(name, make, channels):
+    bijection, x = randomized(make, channels)
+    _, ladj = bijection(x)
+    for i in range(len(x)):
+        jacobian = torch.autograd.functional.jacobian(lambda v: bijection(v[None])[0].flatten(), x[i])
+        torch.testing.assert_close(torch.linalg.slogdet(jacobian.flatten(1)).logabsdet, ladj[i])
+
+
+@every
+def test_images_of_a_batch_do_not_mix(name, make, channels):
+    bijection, x = randomized(make, channels)
+    y, ladj = bijection(x)
+    torch.testing.assert_close(bijection(x[1:2])[0], y[1:2])
+    torch.testing.assert_close(bijection(x[1:2])[1], ladj[1:2])
+
+
+def test_actnorm_normalises_its_first_batch_and_never_again():
+    norm, x = ActNorm(4), 3.0 + 2.0 * torch.randn(16, 5, 5, 4)
+    y = norm.initialize(x)
+    torch.testing.assert_close(y.mean(dim=(0, 1, 2)), torch.zeros(4), atol=1e-10, rtol=0.0)
+    torch.testing.assert_close(y.flatten(0, 2).std(dim=0), torch.ones(4))
+    loaded = ActNorm(4)
+    loaded.load_state_dict(norm.state_dict())
+    torch.testing.assert_close(loaded.initialize(10.0 * x), norm(10.0 * x)[0])
+
+
+def test_actnorm_survives_a_constant_channel():
+    y = ActNorm(2).initialize(torch.full((4, 3, 3, 2), 0.5))
+    assert torch.isfinite(y).all()
+
+
+def test_additive_couplings_keep_volume_and_affine_ones_do_not():
+    x = torch.rand(3, 4, 4, 4)
+    for coupling, constant in ((AdditiveCoupling(4, 6), True), (AffineCoupling(4, 6), False)):
+        step = FlowStep(4, coupling)
+        for parameter in step.parameters():
+            parameter.data += 0.3 * torch.randn(parameter.shape)
+        ladj = step(x)[1]
+        assert torch.allclose(ladj, ladj[:1].expand(3)) == constant
+
+
+def test_the_fused_step_is_actnorm_then_convolution_then_coupling():
+    step, x = randomized(lambda c: FlowStep(c, AffineCoupling(c, 6)), 4)
+    y, total = x, 0
+    for part in (step.actnorm, step.conv, step.coupling):
+        y, ladj = part(y)
+        total = total + ladj
+    fused, fused_ladj = step(x)
+    torch.testing.assert_close(fused, y)
+    torch.testing.assert_close(fused_ladj, total)
+
+
+def test_split_is_a_normal_density_of_what_leaves_and_can_be_put_back():
+    split = Split(6)
+    for parameter in split.parameters():
+        parameter.data += 0.3 * torch.randn(parameter.shape)
+    z, kept = torch.randn(2, 4, 4, 3), torch.randn(2, 4, 4, 3)
+    x = split.inverse(kept, z)
+    back, log_prob = split(x)
+    torch.testing.assert_close(back, kept)
+    jacobian = torch.autograd.functional.jacobian(lambda e: split.inverse(kept[:1], e[None]).flatten(), z[0])
+    volume = torch.linalg.slogdet(jacobian[jacobian.flatten(1).abs().sum(dim=1) > 0].flatten(1)).logabsdet
+    torch.testing.assert_close(log_prob[0], standard_normal_log_prob(z[:1])[0] - volume)

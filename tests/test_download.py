@@ -1,0 +1,115 @@
+"""The stage download, run in an empty folder on the sets that need no network."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import download
+import params
+from likelihood.data import base, images
+from likelihood.errors import InputError
+
+DIGITS = {"in": "mnist_5k", "out": ["noise", "constant"]}
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIKELIHOOD_IMAGES", raising=False)
+
+
+def run(monkeypatch, benchmarks, name="b"):
+    monkeypatch.setattr(params, "load", lambda: {"benchmarks": benchmarks})
+    monkeypatch.setattr(sys, "argv", ["download.py", "--benchmark", name])
+    download.main()
+
+
+def written():
+    return {str(path.relative_to("data/raw")): path.read_bytes() for path in Path("data/raw").rglob("*") if path.is_file()}
+
+
+def test_a_benchmark_gets_the_splits_of_its_in_set_and_one_file_an_out_set(monkeypatch, capsys):
+    run(monkeypatch, {"b": DIGITS})
+    shapes = {path: images.load_canonical(Path("data/raw") / path).shape for path in written()}
+    assert shapes == {
+        "b/in/train.npy": (4000, 28, 28),
+        "b/in/test.npy": (1000, 28, 28),
+        "b/out/noise.npy": (10_000, 28, 28),
+        "b/out/constant.npy": (256, 28, 28),
+    }
+    assert "mnist_5k train: 4000 images from" in capsys.readouterr().out
+
+
+def test_running_twice_gives_the_same_files(monkeypatch):
+    run(monkeypatch, {"b": DIGITS})
+    first = written()
+    run(monkeypatch, {"b": DIGITS})
+    assert written() == first
+
+
+def test_an_out_set_taken_from_the_benchmark_is_removed_and_the_in_set_stays_as_it_was(monkeypatch):
+    run(monkeypatch, {"b": DIGITS})
+    before = written()
+    run(monkeypatch, {"b": {**DIGITS, "out": ["constant"]}})
+    after = written()
+    assert "b/out/noise.npy" not in after
+    assert after == {path: before[path] for path in after}
+
+
+def test_a_published_out_set_is_its_out_split_and_a_made_one_has_the_colours_of_the_in_set(monkeypatch):
+    pixels = np.random.RandomState(0).randint(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    splits = {name: base.Split(len(part), images.sha256(part)) for name, part in (("train", pixels[:3]), ("test", pixels[3:]))}
+    source = base.Source("memory", lambda scratch: {"train": pixels[:3], "test": pixels[3:]})
+    colour = base.Published(shape=(4, 4, 3), splits=splits, sources=(source,))
+    real = base.get
+    monkeypatch.setattr(base, "get", lambda name: colour if name in ("red", "green") else real(name))
+    run(monkeypatch, {"b": {"in": "red", "out": ["green", "constant"]}})
+    np.testing.assert_array_equal(np.load("data/raw/b/out/green.npy"), pixels[3:])
+    assert np.load("data/raw/b/out/constant.npy").shape == (256, 4, 4, 3)
+    with pytest.raises(InputError, match=r"mnist_5k has \(28, 28\), red has \(4, 4, 3\)"):
+        run(monkeypatch, {"c": {"in": "mnist_5k", "out": ["red"]}}, "c")
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "message"),
+    [
+        ({"in": "mnist_5k", "out": ["noise", "mnist_5k"]}, "mnist_5k both as its in-set and as an out-set"),
+        ({"in": "mnist_5k", "out": ["noise", "constant", "noise"]}, "the out-set noise more than once"),
+        ({"in": "mnist_5k", "out": []}, "no out-set"),
+        ({"in": "noise", "out": ["constant"]}, "the made set noise as its in-set"),
+        ({"in": "unheard_of", "out": ["noise"]}, "no data set 'unheard_of'"),
+        ({"in": "mnist_5k", "out": ["unheard_of"]}, "no data set 'unheard_of'"),
+    ],
+)
+def test_a_benchmark_that_makes_no_sense_is_refused_before_anything_is_written(monkeypatch, benchmark, message):
+    with pytest.raises(InputError, match=message):
+        run(monkeypatch, {"b": benchmark})
+    assert not Path("data").exists()
+
+
+def test_an_unknown_benchmark_is_refused_with_the_known_ones(monkeypatch):
+    with pytest.raises(InputError, match=r"no benchmark 'b' .* the known ones are digits"):
+        run(monkeypatch, {"digits": DIGITS})
+
+
+def test_a_failure_half_way_leaves_the_earlier_files_and_nothing_else(monkeypatch):
+    run(monkeypatch, {"b": DIGITS})
+    before = written()
+    monkeypatch.setattr(
+        download, "fetched", lambda name, dataset, split: np.zeros((1, 28, 28), np.uint8) if split == "train" else 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        run(monkeypatch, {"b": DIGITS})
+    assert written() == before
+
+
+def test_the_folder_named_by_the_environment_is_used(monkeypatch, tmp_path):
+    path = tmp_path / "mine/mnist_5k/train.npz"
+    path.parent.mkdir(parents=True)
+    np.savez(path, images=np.zeros((4000, 28, 28), np.uint8))
+    monkeypatch.setenv("LIKELIHOOD_IMAGES", str(tmp_path / "mine"))
+    with pytest.raises(InputError, match=r"mine/mnist_5k/train\.npz is not mnist_5k train: .*SHA-256"):
+        run(monkeypatch, {"b": DIGITS})
+    assert written() == {}

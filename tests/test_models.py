@@ -1,0 +1,149 @@
+"""Laws that every model keeps, for grey and colour images; models are found by discovery."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from likelihood.errors import InputError
+from likelihood.models import checkpoint
+from likelihood.models.base import image_generator
+from likelihood.units import bits_per_dim
+from tests.models import ARGUMENTS, IDS, NAMES, VARIANTS, build, images
+
+SHAPES = [(1, 8, 8), (3, 4, 8)]
+every_model = pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
+
+
+def test_every_model_of_the_folder_is_under_test():
+    assert set(NAMES) == set(ARGUMENTS) >= {"vae", "pixelcnn", "glow"}
+
+
+@every_shape
+@every_model
+def test_log_prob_is_one_finite_negative_number_an_image(name, arguments, shape):
+    model = build(name, arguments, shape)
+    log_prob = model.log_prob(images(5, shape), draws=3)
+    assert log_prob.shape == (5,)
+    assert torch.isfinite(log_prob).all()
+    assert (log_prob < 0).all()
+
+
+@every_shape
+@every_model
+def test_samples_are_images_and_follow_the_generator(name, arguments, shape):
+    model = build(name, arguments, shape)
+    first, again, other = (model.sample(3, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert first.shape == (3, *shape)
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@every_shape
+@every_model
+def test_log_prob_does_not_depend_on_batch_or_order(name, arguments, shape):
+    model, x = build(name, arguments, shape), images(6, shape)
+    together = model.log_prob(x, draws=2)
+    alone = torch.cat([model.log_prob(x[i : i + 1], draws=2) for i in range(6)])
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    torch.testing.assert_close(alone, together, rtol=1e-10, atol=1e-9)
+    torch.testing.assert_close(model.log_prob(x[order], draws=2), together[order], rtol=1e-10, atol=1e-9)
+
+
+@every_model
+def test_draws_are_combined_by_log_mean_exp(name, arguments):
+    model, x = build(name, arguments, SHAPES[0]), images(6, SHAPES[0])
+    noise = torch.stack([model.noise(5, image_generator(image)) for image in x.numpy()], dim=1)  # (5, 6, ...)
+    each = torch.stack([model(x, noise[k])["log_weight"] for k in range(5)])
+    torch.testing.assert_close(model.log_prob(x, draws=5), torch.logsumexp(each, dim=0) - math.log(5))
+    torch.testing.assert_close(model.log_prob(x, draws=2), torch.logsumexp(each[:2], dim=0) - math.log(2))
+    assert model.lower_bound == bool((each.std(dim=0) > 0).all())  # exact: every draw says the same
+
+
+@every_shape
+@every_model
+def test_every_parameter_gets_a_gradient(name, arguments, shape):
+    model, x = build(name, arguments, shape), images(8, shape)
+    model.objective(model(x, model.noise(8, np.random.default_rng(0)))).mean().backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.abs().sum() > 0, key
+
+
+@every_shape
+@every_model
+def test_saving_and_loading_keeps_log_prob_and_statistics(name, arguments, shape, tmp_path):
+    model, x = build(name, arguments, shape), images(4, shape)
+    checkpoint.save(tmp_path / "m.safetensors", model.state_dict(), name, {"shape": list(shape), **arguments})
+    loaded_name, loaded = checkpoint.load(tmp_path / "m.safetensors")
+    assert loaded_name == name
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+    for key, value in model.statistics(x, draws=2).items():
+        assert torch.equal(loaded.statistics(x, draws=2)[key], value), key
+    loaded.initialize(images(8, shape, seed=9), loaded.noise(8, np.random.default_rng(1)))
+    assert torch.equal(loaded.log_prob(x), model.log_prob(x))  # a trained model is never initialised again
+
+
+def tiny(name, arguments, colors):
+    """A model of images of 2×2 pixels with two grey levels, and every such image."""
+    model = build(name, {**arguments, **({"scales": 1} if name == "glow" else {})}, (colors, 2, 2), levels=2)
+    x = torch.cartesian_prod(*[torch.arange(2, dtype=torch.uint8)] * model.dims).view(-1, *model.shape)
+    assert len(x) == 2**model.dims
+    return model, x
+
+
+@pytest.mark.parametrize("colors", [1, 3], ids=["grey", "colour"])
+@every_model
+def test_probabilities_of_a_tiny_discrete_space_sum_to_one(name, arguments, colors):
+    model, x = tiny(name, arguments, colors)
+    draws = (200 if colors == 3 else 3000) if model.lower_bound else 1
+    total = model.log_prob(x, draws=draws).exp().sum().item()
+    # The mean of exp(log_prob) is P(x), so the sum's mean is 1; only what a flow puts outside the images' cube is missing.
+    expected = 1.0
+    if name == "glow":
+        v = model.sample_continuous(20_000, torch.Generator().manual_seed(0))
+        expected = ((v >= 0) & (v < 1)).flatten(1).all(dim=1).double().mean().item()
+        assert 0.01 < expected < 1.0
+    assert total == pytest.approx(expected, rel=0.1 if model.lower_bound else 1e-12)
+
+
+@every_model
+def test_a_bound_lies_below_the_log_probability_and_rises_to_it(name, arguments):
+    model, x = tiny(name, arguments, 1)
+    one, exact = model.log_prob(x, draws=1), model.log_prob(x, draws=5000)
+    singles = torch.stack([model(x, model.noise(len(x), np.random.default_rng(k)))["log_weight"] for k in range(300)])
+    if model.lower_bound:
+        assert (singles.mean(dim=0) < exact + 0.02).all()
+        assert (singles.mean(dim=0) < exact - 1e-3).any()
+    else:
+        torch.testing.assert_close(one, exact)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
+def test_a_constant_head_gives_eight_bits_per_dim(shape):
+    model = build("pixelcnn", ARGUMENTS["pixelcnn"][0], shape)
+    torch.nn.init.zeros_(model.head.weight)
+    torch.nn.init.constant_(model.head.bias, 0.7)
+    torch.testing.assert_close(bits_per_dim(model.log_prob(images(3, shape)), model.dims), torch.full((3,), 8.0))
+
+
+def test_a_uniform_model_has_eight_bits_per_dim():
+    for dims in (1, 784, 3072):
+        assert bits_per_dim(-dims * math.log(256), dims) == pytest.approx(8.0, abs=1e-12)
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused_in_one_sentence(tmp_path):
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(InputError, match="is not here: train the model"):
+        checkpoint.load(path)
+    path.write_bytes(b"garbage" * 10)
+    with pytest.raises(InputError, match="is damaged"):
+        checkpoint.load(path)
+    arguments = ARGUMENTS["pixelcnn"][0]
+    state = build("pixelcnn", arguments, (1, 4, 4)).state_dict()
+    checkpoint.save(path, state, "pixelcnn", {"shape": [1, 4, 4], **arguments, "channels": 9})
+    with pytest.raises(InputError, match="other code"):
+        checkpoint.load(path)
