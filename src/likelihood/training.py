@@ -116,7 +116,9 @@ def fit(fabric: Fabric, model: LikelihoodModel, train: np.ndarray, validation: n
     share = slice(fabric.global_rank, None, fabric.world_size)
     model = model.to(fabric.device)
     # Data-dependent initialisation sees a few batches' worth of images, the same in every process.
-    first = torch.from_numpy(train[np.sort(batch_indices(0, min(8 * schedule.batch_size, len(train)), len(train), schedule.seed))])
+    first = torch.from_numpy(
+        train[np.sort(batch_indices(0, min(8 * schedule.batch_size, len(train)), len(train), schedule.seed))]
+    )
     noise = model.noise(len(first), np.random.default_rng((schedule.seed, 0)))
     model.initialize(first.to(fabric.device), noise.to(fabric.device))
     optimizer = torch.optim.Adam(model.parameters(), lr=schedule.lr, betas=BETAS, fused=True)
@@ -126,7 +128,13 @@ def fit(fabric: Fabric, model: LikelihoodModel, train: np.ndarray, validation: n
     for epoch in range(1, schedule.epochs + 1):
         total = 0.0
         steps = range((epoch - 1) * schedule.steps_per_epoch, epoch * schedule.steps_per_epoch)
-        bar = tqdm(steps, desc=f"epoch {epoch}/{schedule.epochs}", unit="step", leave=False, disable=None if fabric.is_global_zero else True)
+        bar = tqdm(
+            steps,
+            desc=f"epoch {epoch}/{schedule.epochs}",
+            unit="step",
+            leave=False,
+            disable=None if fabric.is_global_zero else True,
+        )
         for step in bar:
             rows = batch_indices(step, schedule.batch_size, len(train), schedule.seed)
             noise = model.noise(schedule.batch_size, np.random.default_rng((schedule.seed, 1, step)))

@@ -1,0 +1,17 @@
+"""Baseline without a model: the mean of an image's values; a dark image is outlying."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from likelihood.scores.base import Sample, Score
+
+
+class Mean(Score):
+    """Minus the mean over all values of the image."""
+
+    needs_model: ClassVar[bool] = False
+
+    def score(self, sample: Sample) -> np.ndarray:
+        """See Score."""
+        return -sample.images.reshape(len(sample.images), -1).mean(axis=1, dtype=np.float64)
