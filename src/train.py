@@ -5,6 +5,7 @@ data/models/<benchmark>/<model>/, and DVCLive's curves and sample grids to metri
 """
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def main() -> None:
     validation = images.load(source / "val.npy")[: settings["validation_images"]]
     fabric = Fabric()
     fabric.launch()
-    torch.use_deterministic_algorithms(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has no deterministic algorithms
+    torch.use_deterministic_algorithms(True, warn_only=True)
     model, constructor = build(arguments.model, settings, train.shape[1:], seed)
     schedule = Schedule(**{key: settings[key] for key in SCHEDULE}, seed=seed)
     epochs = fit(fabric, model, train, validation, schedule)

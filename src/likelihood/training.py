@@ -91,7 +91,7 @@ def batch_indices(step: int, batch_size: int, n: int, seed: int) -> np.ndarray:
 def validate(fabric: Fabric, model: LikelihoodModel, images: np.ndarray) -> float:
     """Mean one-draw likelihood of uint8 images (N, C, H, W), in the model's unit; each process evaluates its share."""
     model.eval()
-    mine = images[fabric.global_rank :: fabric.world_size]
+    mine = np.array(images[fabric.global_rank :: fabric.world_size])  # a copy: a memory map cannot be written, as torch wants
     total = torch.zeros((), dtype=torch.float64)
     for start in range(0, len(mine), VALIDATION_BATCH):
         total += model.log_prob(torch.from_numpy(mine[start : start + VALIDATION_BATCH])).sum().cpu()

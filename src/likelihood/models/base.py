@@ -69,7 +69,7 @@ class LikelihoodModel(nn.Module, ABC):
         """What training maximises, (B,) in nats: the bound of one draw."""
         return parts["log_weight"]
 
-    def initialize(self, x: Tensor, noise: Tensor) -> None:  # noqa: B027
+    def initialize(self, x: Tensor, noise: Tensor) -> None:
         """Set data-dependent parameters from training images (B, C, H, W), once, before the first step; most models have none."""
 
     @torch.inference_mode()

@@ -55,7 +55,7 @@ def load(path: Path) -> tuple[str, LikelihoodModel]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118: not a mapping
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
         name = metadata["model"]
         model = model_class(name)(**json.loads(metadata["arguments"]))
         model.load_state_dict(state)
