@@ -32,6 +32,7 @@ def images(n, shape, levels=256, seed=0):
 
 def build(name, arguments, shape, levels=256):
     """A model whose parameters are all random, as after training: zero-initialised layers would hide mistakes."""
+    torch.manual_seed(0)
     model = checkpoint.model_class(name)(shape=shape, levels=levels, **arguments)
     x = images(32, shape, levels, seed=1)
     model.initialize(x, model.noise(len(x), np.random.default_rng(0)))

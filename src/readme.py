@@ -1,0 +1,82 @@
+"""Write README's result table from metrics/, or with --check say whether it stands there as it should.
+
+Run it after `dvc repro`, before committing: `python src/readme.py`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import params
+import stage
+from likelihood.errors import InputError
+from likelihood.figures import AXIS, TITLES, set_title
+
+README = Path("README.md")
+START, END = "<!-- results:start -->", "<!-- results:end -->"
+BASELINES = {"png_size": "PNG size (no model)", "pixel_variance": "pixel variance (no model)", "mean": "mean (no model)"}
+BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
+
+
+def cells(found: dict[str, float]) -> str:
+    """AUROC with its interval, AUPRC, FPR95."""
+    return (
+        f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
+        f" | {found['auprc']:.3f} | {found['fpr95']:.3f}"
+    )
+
+
+def table(benchmark: str, entry: dict[str, Any], summary: dict[str, Any]) -> str:
+    """The Markdown table of one benchmark."""
+    images = summary["images"]
+    lines = [
+        f"Trained on {set_title(entry['in'])}; {images['train']:,} train and {images['test']:,} test images scored.",
+        "",
+        "| score | out-set | N | train | test | out-set | AUROC [95 %] | AUPRC | FPR95 |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in (row for row in summary if row not in ("baseline", "images")):
+        unit = next(unit for unit in AXIS if unit in summary[row])
+        means, sign, digits = summary[row][unit], "≤ " if row in BOUNDS else "", 3 if unit == "bits_per_dim" else 1
+        for out in entry["out"]:
+            likelihoods = " | ".join(f"{sign}{means[name]:.{digits}f}" for name in ("train", "test", out))
+            title = f"−log p, {TITLES[row]}" + ("" if unit == "bits_per_dim" else " (nats)")
+            lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | {likelihoods} | {cells(summary[row][out])} |")
+    for name, title in BASELINES.items():
+        for out in entry["out"]:
+            found = summary["baseline"][name][out]
+            lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | – | – | – | {cells(found)} |")
+    return "\n".join(lines)
+
+
+def rewritten(text: str, tables: str) -> str:
+    """README's text with the part between the two markers replaced."""
+    if text.count(START) != 1 or text.count(END) != 1:
+        raise InputError(f"{README} must hold {START} and {END} once each")
+    head, rest = text.split(START)
+    return f"{head}{START}\n{tables}\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when README differs")
+    check = parser.parse_args().check
+    values = params.load()
+    tables = []
+    for benchmark in values["run"]:
+        path = Path("metrics") / benchmark / "ood" / "metrics.json"
+        if not path.exists():
+            raise InputError(f"{path} is not here: run `dvc repro`")
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        tables.append(table(benchmark, values["benchmarks"][benchmark], summary))
+    text = README.read_text(encoding="utf-8")
+    new = rewritten(text, "\n\n".join(tables))
+    if check and new != text:
+        raise InputError("README's result table differs from metrics/: run `python src/readme.py`")
+    if not check:
+        README.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,107 @@
+"""The one reader of params.yaml and the check that stands before everything."""
+
+import copy
+import re
+
+import pytest
+
+import check
+import params
+from likelihood.errors import InputError
+
+VALUES = params.load()
+
+
+def test_the_committed_parameters_are_allowed():
+    check.check(VALUES)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-05", 1e-5), ("1e-3", 1e-3), ("2.5E+3", 2500.0), (".5", 0.5), ("1.", 1.0), ("-0.1", -0.1), ("3", 3), ("007a", "007a")],
+)
+def test_numbers_are_read_as_yaml_1_2_has_them(tmp_path, text, value):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"lr: {text}\n")
+    read = params.load(path)["lr"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_an_empty_value_inherits_and_the_benchmark_comes_last():
+    values = copy.deepcopy(VALUES)
+    values["glow"]["lr"] = None
+    assert params.of_model(values, "glow", "mnist_5k")["lr"] == values["model"]["lr"]
+    values["glow"]["lr"] = 0.5
+    assert params.of_model(values, "glow", "mnist_5k")["lr"] == 0.5
+    values["benchmarks"]["mnist_5k"]["glow"] = {"lr": 0.25}
+    assert params.of_model(values, "glow", "mnist_5k")["lr"] == 0.25
+    assert params.of_model(values, "glow", "fashion_mnist")["lr"] == 0.5
+
+
+def test_all_models_inherit_the_shared_lr_and_it_is_not_one_thousandth():
+    assert VALUES["model"]["lr"] != 1e-3
+    assert all(VALUES[model]["lr"] is None for model in check.MODELS)
+
+
+WRONG = [
+    ("model.lr", "abc", "model.lr is 'abc'; it must be a number above 0.0 and below 1.0"),
+    ("model.lr", float("nan"), "model.lr is nan; it must be a number"),
+    ("model.lr", -0.1, "model.lr is -0.1"),
+    ("model.lr", 0, "model.lr is 0;"),
+    ("model.lr", True, "model.lr is True"),
+    ("model.lr", None, "model.lr is None"),
+    ("model.batch_size", 16.0, "model.batch_size is 16.0; it must be an integer from 1 to 65536"),
+    ("model.batch_size", 0, "model.batch_size is 0"),
+    ("model.snapshots", [1, 1], "model.snapshots is [1, 1]; it must be a list of different epochs"),
+    ("model.snapshots", 3, "model.snapshots is 3"),
+    ("model.momentum", 0.9, "model.momentum is not a known key; known here: lr, batch_size"),
+    ("glow.levels", 2, "glow.levels is not a known key"),
+    ("glow.coupling", "linear", "glow.coupling is 'linear'; it must be one of affine, additive"),
+    ("vae.likelihood", ["logistic"], "vae.likelihood is ['logistic']; it must be one of logistic, bernoulli"),
+    ("seed", -1, "seed is -1; it must be an integer"),
+    ("seed", "0", "seed is '0'"),
+    ("run", [], "run is []; it must be a list of different names, at least one"),
+    ("run", "fashion_mnist", "run is 'fashion_mnist'"),
+    ("run", ["cifar"], "run names 'cifar', which benchmarks does not define; defined: fashion_mnist, mnist_5k"),
+    ("benchmarks.mnist_5k.in", "mnist_6k", "benchmarks.mnist_5k.in is 'mnist_6k'; it must be one of"),
+    ("benchmarks.mnist_5k.out", ["nois"], "benchmarks.mnist_5k.out is 'nois'; it must be one of"),
+    ("benchmarks.mnist_5k.out", ["mnist_5k"], "benchmarks.mnist_5k.out holds 'mnist_5k', which is its in-set"),
+    ("benchmarks.mnist_5k.glow", {"lr": 2}, "benchmarks.mnist_5k.glow.lr is 2; it must be"),
+    ("benchmarks.mnist_5k.glow", None, "benchmarks.mnist_5k.glow is None; it must hold keys and values"),
+    ("preprocess.validation_fraction", 1, "preprocess.validation_fraction is 1; it must be a number above 0.0 and below 1.0"),
+    ("score.draws.vae", 0, "score.draws.vae is 0"),
+    ("score.images", 1, "score.images is 1"),
+    ("plot.bins", 2.5, "plot.bins is 2.5"),
+    ("extra", 1, "extra is not a known key"),
+    ("vae.batch_size", 20_000, "vae.batch_size is 20000 for benchmark fashion_mnist; it must not exceed epoch_images, 10000"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), WRONG, ids=[f"{key}={value}" for key, value, _ in WRONG])
+def test_a_wrong_value_is_refused_with_its_key_itself_and_what_is_allowed(key, value, message):
+    values = copy.deepcopy(VALUES)
+    *path, last = key.split(".")
+    place = values
+    for part in path:
+        place = place[part]
+    place[last] = value
+    with pytest.raises(InputError, match=re.escape(f"params.yaml: {message}")):
+        check.check(values)
+
+
+def test_a_missing_key_is_named():
+    values = copy.deepcopy(VALUES)
+    del values["glow"]["steps"]
+    with pytest.raises(InputError, match=r"glow\.steps is missing"):
+        check.check(values)
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [", "is not valid YAML"), ("- 1\n", "must hold a mapping")])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, message):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        params.load(path)
+    with pytest.raises(InputError, match="is not here"):
+        params.load(tmp_path / "absent.yaml")
