@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from likelihood.models.base import LikelihoodModel, Shape
-from likelihood.nn.pixels import Bernoulli, DiscretizedLogistic
+from likelihood.nn.pixel_distributions import Bernoulli, DiscretizedLogistic
 
 LOG_2PI = math.log(2.0 * math.pi)
+LOGVAR_LIMIT = 20.0  # never met in training; far from its images the encoder's variance would overflow
 
 
 class VAE(LikelihoodModel):
@@ -54,7 +55,7 @@ class VAE(LikelihoodModel):
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each (B, latent), from uint8 x (B, C, H, W)."""
         mean, logvar = self.encoder(self.pixels.to_input(x).flatten(1)).chunk(2, dim=1)
-        return mean, logvar
+        return mean, logvar.clamp(-LOGVAR_LIMIT, LOGVAR_LIMIT)
 
     def reparameterize(self, mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
         """z = mean + std · noise, (B, latent)."""

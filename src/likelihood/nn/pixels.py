@@ -1,79 +1,9 @@
-"""Distributions of one discrete pixel given a network's outputs, and how pixels enter a network.
-
-Discretised logistic [1]: with σ the logistic function and the cell of level k reaching from k - 1/2 to k + 1/2 (the first and
-last cells reach to infinity, so that the levels' probabilities sum to 1),
-
-    P(k) = σ((k + 1/2 - mean) / scale) - σ((k - 1/2 - mean) / scale)
-
-computed as log σ(upper) + log σ(-lower) + log(1 - exp(-(upper - lower))), which neither cancels nor underflows. Both ends are
-measured on pixels scaled to [-1, 1].
-
-References:
-    [1] PixelCNN++ (Salimans et al., 2017), https://arxiv.org/abs/1701.05517
-"""
+"""How pixels enter a network."""
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-
-MIN_LOG_SCALE = -7.0  # a scale of 0.1 grey levels of 256: narrower gains nothing and overflows
 
 
 def to_unit_interval(x: Tensor, levels: int) -> Tensor:
     """Map integer levels 0 … levels - 1 to floats in [-1, 1], of the default dtype."""
     return x.to(torch.get_default_dtype()) * (2.0 / (levels - 1)) - 1.0
-
-
-class DiscretizedLogistic:
-    """A logistic distribution rounded to `levels` grey levels; two outputs a pixel, mean and log-scale."""
-
-    outputs = 2
-
-    def __init__(self, levels: int) -> None:
-        self.levels = levels
-
-    def to_input(self, x: Tensor) -> Tensor:
-        """What the encoder sees of uint8 x: floats in [-1, 1]."""
-        return to_unit_interval(x, self.levels)
-
-    def log_prob(self, x: Tensor, outputs: Tensor) -> Tensor:
-        """Log-probability of each pixel of uint8 x (B, C, H, W) given outputs (B, 2, C, H, W): (B, C, H, W) in nats."""
-        mean, log_scale = outputs[:, 0], outputs[:, 1].clamp(min=MIN_LOG_SCALE)
-        inverse_scale = torch.exp(-log_scale)
-        width = 2.0 / (self.levels - 1)
-        lower = (to_unit_interval(x, self.levels) - 0.5 * width - mean) * inverse_scale
-        cell = width * inverse_scale
-        below_upper = F.logsigmoid(lower + cell).masked_fill(x == self.levels - 1, 0.0)
-        above_lower = F.logsigmoid(-lower).masked_fill(x == 0, 0.0)
-        inner = torch.log(-torch.expm1(-cell)).masked_fill((x == 0) | (x == self.levels - 1), 0.0)
-        return below_upper + above_lower + inner
-
-    def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw each pixel by inverting the distribution function, then rounding: uint8 (B, C, H, W)."""
-        mean, log_scale = outputs[:, 0], outputs[:, 1].clamp(min=MIN_LOG_SCALE)
-        u = torch.rand(mean.shape, generator=generator).to(mean).clamp(1e-6, 1.0 - 1e-6)
-        value = mean + torch.exp(log_scale) * torch.logit(u)
-        level = torch.round((value + 1.0) * (0.5 * (self.levels - 1)))
-        return level.clamp(0, self.levels - 1).to(torch.uint8)
-
-
-class Bernoulli:
-    """Binary pixels; grey levels are binarised by x >= levels / 2. One output a pixel, the logit of 1."""
-
-    outputs = 1
-
-    def __init__(self, levels: int) -> None:
-        self.levels = levels
-
-    def to_input(self, x: Tensor) -> Tensor:
-        """What the encoder sees of uint8 x: the binarised image, as floats."""
-        return (2 * x.int() >= self.levels).to(torch.get_default_dtype())
-
-    def log_prob(self, x: Tensor, outputs: Tensor) -> Tensor:
-        """Log-probability of each binarised pixel of uint8 x (B, C, H, W) given outputs (B, 1, C, H, W): nats."""
-        return -F.binary_cross_entropy_with_logits(outputs[:, 0], self.to_input(x), reduction="none")
-
-    def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw each pixel: uint8 (B, C, H, W), 0 or levels - 1."""
-        u = torch.rand(outputs[:, 0].shape, generator=generator).to(outputs)
-        return (u < torch.sigmoid(outputs[:, 0])).to(torch.uint8) * (self.levels - 1)

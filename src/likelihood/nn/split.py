@@ -2,7 +2,8 @@
 
     z = (left - mean(kept)) / exp(log_std(kept)) ~ N(0, I),   log p(left | kept) = log N(z; 0, I) - Σ log_std
 
-The 3×3 convolution that gives mean and log_std is zero at the start, so that the prior starts standard normal.
+The 3×3 convolution that gives mean and log_std is zero at the start, so that the prior starts standard normal. Our deviation:
+log_std is bounded smoothly, so that an image far from the training images cannot overflow.
 
 References:
     [1] Density estimation using Real NVP (Dinh et al., 2017), https://arxiv.org/abs/1605.08803, section 3.6
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 LOG_2PI = math.log(2.0 * math.pi)
+MAX_LOG_STD = 5.0
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
@@ -35,7 +37,7 @@ class Split(nn.Module):
     def mean_and_log_std(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Parameters of p(left | kept), each (B, H, W, C - kept)."""
         mean, log_std = self.prior(kept.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).chunk(2, dim=-1)
-        return mean, log_std
+        return mean, MAX_LOG_STD * torch.tanh(log_std / MAX_LOG_STD)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the kept half (B, H, W, kept) and log p(left | kept), (B,) in nats."""
