@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from likelihood.units import Unit
 
@@ -84,27 +85,26 @@ def histogram_panel(
     low = min(0.0, *(float(np.quantile(v, 0.001)) for v in values.values()))
     high = 1.3 * float(np.quantile(values["test"], 0.99))
     edges = np.linspace(low, high, bins + 1)
-    palette, beyond, tallest = colors(outs), [], 0.0
+    palette, handles, beyond, tallest = colors(outs), [], [], 0.0
     for name in ("train", "test", *outs):
         x = values[name]
         title = f"{set_title(in_name)} {name}" if name in IN_COLORS else set_title(name)
         label = f"{title} ({len(x):,})" if name in IN_COLORS else f"{title} ({len(x):,}), AUROC {auroc[name]:.3f}"
+        handles.append(Patch(facecolor=(palette[name], 0.35), edgecolor=palette[name], label=label))
         if np.median(x) > high:
-            ax.plot([], [], color=palette[name], linewidth=5, alpha=0.6, label=label)
             beyond.append((name, float(x.mean())))
             continue
         # Of all images, also those beyond the axis: the areas of two sets can be compared.
         density, _ = np.histogram(x, bins=edges)
         density = density / (len(x) * (edges[1] - edges[0]))
-        if name not in ("constant",):
-            tallest = max(tallest, density.max())
+        tallest = max(tallest, density.max())
         ax.stairs(density, edges, fill=True, color=palette[name], alpha=0.35)
-        ax.stairs(density, edges, color=palette[name], linewidth=1.1, label=label)
+        ax.stairs(density, edges, color=palette[name], linewidth=1.1)
     for i, (name, mean) in enumerate(beyond):
         ax.annotate(
             f"{set_title(name)}: mean {mean:,.1f}",
-            xy=(1.0, 0.1 + 0.11 * i),
-            xytext=(0.93, 0.1 + 0.11 * i),
+            xy=(1.0, 0.5 - 0.08 * i),
+            xytext=(0.93, 0.5 - 0.08 * i),
             xycoords="axes fraction",
             ha="right",
             va="center",
@@ -116,7 +116,7 @@ def histogram_panel(
     ax.set_ylim(0.0, 1.55 * tallest)  # room for the legend
     ax.set_yticks([])
     ax.set_ylabel("density of images")
-    ax.legend(loc="upper left", handlelength=1.2)
+    ax.legend(handles=handles, loc="upper left", handlelength=1.2)
 
 
 def loss_curves(curves: Mapping[str, pd.DataFrame], epoch_images: Mapping[str, int]) -> Figure:
