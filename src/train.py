@@ -1,7 +1,8 @@
 """Stages `train_vae`, `train_pixelcnn`, `train_glow`: train one model on one benchmark's in-set.
 
-Reads data/processed/<benchmark>/in only. Writes, for the best epoch and for the named ones, weights to
-data/models/<benchmark>/<model>/, and DVCLive's curves and sample grids to metrics/<benchmark>/train/<model>/.
+Reads data/processed/<benchmark>/in only. Writes the weights of the best epoch to data/models/<benchmark>/<model>/best.safetensors,
+those of the epochs named in params.yaml to snapshots/ beside it, and DVCLive's curves and sample grids to
+metrics/<benchmark>/train/<model>/.
 """
 
 import argparse
@@ -56,7 +57,7 @@ class Record:
             self.best = epoch
             checkpoint.save(self.folder / "best.safetensors", model.state_dict(), self.name, self.arguments)
         if epoch.number in self.settings["snapshots"]:
-            file = self.folder / f"epoch_{epoch.number:03d}.safetensors"
+            file = self.folder / "snapshots" / f"epoch_{epoch.number:03d}.safetensors"
             checkpoint.save(file, model.state_dict(), self.name, self.arguments)
             model.eval()
             grid = sample_grid(model, self.settings["sample_images"], self.seed)
@@ -93,7 +94,7 @@ def main() -> None:
             pass
         return
     folder = Path("data/models") / arguments.benchmark / arguments.model
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "snapshots").mkdir(parents=True, exist_ok=True)
     metrics = Path("metrics") / arguments.benchmark / "train" / arguments.model
     with Live(str(metrics), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         record = Record(folder, live, arguments.model, constructor, settings, seed)
