@@ -1,7 +1,7 @@
 """Stages `train_vae`, `train_pixelcnn`, `train_glow`: train one model on one benchmark's in-set.
 
-Reads data/processed/<benchmark>/in only. Writes the weights of the best epoch to data/models/<benchmark>/<model>/best.safetensors,
-those of the epochs named in params.yaml to snapshots/ beside it, and DVCLive's curves and sample grids to
+Reads data/processed/<benchmark>/in only. Writes the weights of the best epoch to data/models/<benchmark>/<model>/,
+as best.safetensors, and those of the epochs named in params.yaml to snapshots/; DVCLive writes curves and sample grids to
 metrics/<benchmark>/train/<model>/.
 """
 
