@@ -1,6 +1,10 @@
 """Laws that every model keeps, for grey and colour images; models are found by discovery."""
 
+import ast
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from likelihood.errors import InputError
 from likelihood.models import checkpoint
 from likelihood.models.base import image_generator
 from likelihood.units import bits_per_dim
+from tests.helpers import ROOT
 from tests.models import ARGUMENTS, IDS, NAMES, VARIANTS, build, images
 
 SHAPES = [(1, 8, 8), (3, 4, 8)]
@@ -63,6 +68,22 @@ def test_log_prob_does_not_depend_on_batch_or_order(name, arguments, shape):
     order = torch.tensor([3, 1, 5, 0, 2, 4])
     torch.testing.assert_close(alone, together, rtol=1e-10, atol=1e-9)
     torch.testing.assert_close(model.log_prob(x[order], draws=2), together[order], rtol=1e-10, atol=1e-9)
+
+
+def test_log_prob_does_not_depend_on_the_process():
+    code = """
+import torch
+from tests.models import VARIANTS, build, images
+torch.set_default_dtype(torch.float64)
+for variant in VARIANTS:
+    print([value.hex() for value in build(*variant, (1, 8, 8)).log_prob(images(3, (1, 8, 8)), draws=2).tolist()])
+"""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONHASHSEED": "5"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    for variant, line in zip(VARIANTS, run.stdout.splitlines(), strict=True):
+        log_prob = build(*variant, (1, 8, 8)).log_prob(images(3, (1, 8, 8)), draws=2)
+        theirs = torch.tensor([float.fromhex(value) for value in ast.literal_eval(line)])
+        torch.testing.assert_close(theirs, log_prob, rtol=1e-12, atol=0.0)
 
 
 @every_model

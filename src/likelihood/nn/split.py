@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 LOG_2PI = math.log(2.0 * math.pi)
-MAX_LOG_STD = 5.0
+MAX_LOG_STD = 2.0
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:

@@ -1,0 +1,20 @@
+"""What several test files need: two small stacks of images, the files of a folder, git."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+GREY = np.random.RandomState(0).randint(0, 256, (6, 4, 5), dtype=np.uint8)
+COLOUR = np.random.RandomState(1).randint(0, 256, (6, 4, 5, 3), dtype=np.uint8)
+
+
+def files(folder):
+    """Paths of all files in a folder, relative to it, sorted."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def git(*arguments, cwd=ROOT):
+    """What a git command prints."""
+    return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout

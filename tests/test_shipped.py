@@ -1,0 +1,61 @@
+"""What the repository carries of the committed results: complete, small, without images, and named by dvc.lock."""
+
+import hashlib
+import json
+
+import yaml
+
+from tests.helpers import ROOT
+
+OBJECTS = ROOT / "shipped" / "files" / "md5"
+LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+SHARED = ("data/models/{}/{}/best.safetensors", "metrics/{}/train/{}/plots", "data/scores/{}/in/{}", "data/scores/{}/out/{}")
+
+
+def outs():
+    """Path and hash of every output that DVC holds."""
+    return {out["path"]: out["md5"] for stage in LOCK.values() for out in stage.get("outs", [])}
+
+
+def stored(md5):
+    return OBJECTS / md5[:2] / md5[2:]
+
+
+def files_of(md5):
+    """Hashes of an output and, if it is a folder, of the files in it."""
+    return {md5} | ({entry["md5"] for entry in json.loads(stored(md5).read_text())} if md5.endswith(".dir") else set())
+
+
+def benchmarks():
+    return sorted({path.split("/")[2] for path in outs() if path.startswith("data/models/")})
+
+
+def wanted(benchmark):
+    """What is shipped of a benchmark: weights, curves and samples, per-image statistics, tables."""
+    paths = [form.format(benchmark, model) for form in SHARED for model in ("vae", "pixelcnn", "glow")]
+    return [*paths, f"plots/{benchmark}/tables"]
+
+
+def test_the_results_of_every_benchmark_in_the_lock_are_shipped():
+    assert benchmarks()
+    for benchmark in benchmarks():
+        for path in wanted(benchmark):
+            for md5 in files_of(outs()[path]):
+                assert stored(md5).is_file(), f"{path} is not in shipped/: run dvc push"
+
+
+def test_nothing_else_is_shipped_and_nothing_is_damaged():
+    named = {md5 for benchmark in benchmarks() for path in wanted(benchmark) for md5 in files_of(outs()[path])}
+    named |= {outs()["data/checked"]}
+    for path in OBJECTS.rglob("*"):
+        if path.is_file():
+            md5 = path.parent.name + path.name
+            assert md5 in named, f"{path} belongs to no result that dvc.lock names"
+            assert hashlib.md5(path.read_bytes()).hexdigest() == md5.removesuffix(".dir")
+
+
+def test_shipped_results_are_small():
+    for benchmark in benchmarks():
+        objects = {md5 for path in wanted(benchmark) for md5 in files_of(outs()[path])}
+        assert sum(stored(md5).stat().st_size for md5 in objects) <= 8e6, benchmark
+    assert sum(path.stat().st_size for path in OBJECTS.rglob("*") if path.is_file()) <= 60e6
