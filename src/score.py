@@ -23,6 +23,8 @@ from likelihood.errors import InputError
 from likelihood.models import checkpoint
 from likelihood.models.base import LikelihoodModel
 
+BATCH = 100  # an image's score does not depend on it
+
 
 def chosen(name: str, available: int, count: int, seed: int) -> np.ndarray:
     """Sorted positions of `count` of the `available` images of a set, or of all: seeded by `seed` and the set's name."""
@@ -30,9 +32,9 @@ def chosen(name: str, available: int, count: int, seed: int) -> np.ndarray:
     return np.sort(order[:count])
 
 
-def statistics(model: LikelihoodModel, x: np.ndarray, batch_size: int, draws: int, name: str) -> pd.DataFrame:
+def statistics(model: LikelihoodModel, x: np.ndarray, draws: int, name: str) -> pd.DataFrame:
     """Statistics of uint8 images x (N, C, H, W), a row an image."""
-    batches = [torch.from_numpy(x[start : start + batch_size]) for start in range(0, len(x), batch_size)]
+    batches = [torch.from_numpy(x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
     parts = [model.statistics(batch, draws) for batch in tqdm(batches, desc=name, unit="batch", leave=False, disable=None)]
     return pd.DataFrame({key: torch.cat([part[key] for part in parts]).cpu().numpy() for key in parts[0]})
 
@@ -44,7 +46,7 @@ def main() -> None:
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     values = params.load()
-    score, draws = values["score"], values["score"]["draws"][arguments.model]
+    count, draws = values["score"]["images"], values["score"]["draws"][arguments.model]
     weights = Path("data/models") / arguments.benchmark / arguments.model / "best.safetensors"
     name, model = checkpoint.load(weights)
     model = model.to(Fabric().device)
@@ -55,8 +57,8 @@ def main() -> None:
             x = images.load(path)
             if x.shape[1:] != model.shape:
                 raise InputError(f"{path} holds images of {x.shape[1:]}, but {weights} was trained on {model.shape}")
-            index = chosen(path.stem, len(x), score["images"], values["seed"])
-            table = statistics(model, x[index], score["batch_size"], draws, path.stem)
+            index = chosen(path.stem, len(x), count, values["seed"])
+            table = statistics(model, x[index], draws, path.stem)
             table.insert(0, "index", index)
             table.to_parquet(partial / f"{path.stem}.parquet", index=False)
             print(f"{path.stem}: {len(index)} images, mean log_prob {table['log_prob'].mean():.1f} nats", flush=True)

@@ -108,3 +108,68 @@ def test_every_committed_result_is_an_output_of_the_lock():
 def test_the_readme_s_table_is_that_of_the_metrics():
     run = subprocess.run([sys.executable, "src/readme.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+TRAININGS = {"train_vae", "train_pixelcnn", "train_glow"}
+# Which stages a change of a parameter reruns by itself; by the longest of these keys that begins the parameter's.
+RERUNS = {
+    "seed": {"preprocess", "score_in", "score_out", "evaluate", *TRAININGS},
+    "run": set(),
+    "benchmarks.in": {"download", "plot"},
+    "benchmarks.out": {"download", "evaluate", "plot"},
+    "benchmarks.vae": {"train_vae", "plot"},
+    "benchmarks.pixelcnn": {"train_pixelcnn", "plot"},
+    "benchmarks.glow": {"train_glow", "plot"},
+    "preprocess": {"preprocess"},
+    "model": {*TRAININGS, "plot"},
+    "vae": {"train_vae", "plot"},
+    "pixelcnn": {"train_pixelcnn", "plot"},
+    "glow": {"train_glow", "plot"},
+    "score.images": {"score_in", "score_out"},
+    "score.draws.vae": {"score_in-vae", "score_out-vae"},
+    "score.draws.pixelcnn": {"score_in-pixelcnn", "score_out-pixelcnn"},
+    "score.draws.glow": {"score_in-glow", "score_out-glow"},
+    "evaluate": {"evaluate"},
+    "plot": {"plot"},
+}
+
+
+def leaves(values, prefix=()):
+    """Dotted names of all parameters."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*prefix, key))
+        else:
+            yield ".".join((*prefix, key))
+
+
+PARAMETERS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def declares(stage, parameter):
+    """For which models a stage declares a parameter: {None} for all, or the models of its matrix; empty for none."""
+    models = stage.get("matrix", {}).get("model", [None])
+    found = set()
+    for model in models:
+        for declared in stage.get("params", []):
+            if isinstance(declared, dict):
+                continue  # `check` has the whole file
+            name = declared.replace("${item.model}", str(model)).replace("${item.benchmark}", "fashion_mnist")
+            if parameter == name or parameter.startswith(name + "."):
+                found.add(model if "${item.model}" in declared else None)
+    return found
+
+
+@pytest.mark.parametrize("parameter", [p for p in leaves(PARAMETERS) if not p.startswith("benchmarks.mnist_5k")])
+def test_a_parameter_reruns_the_stages_it_should(parameter):
+    generic = parameter.replace("benchmarks.fashion_mnist", "benchmarks")
+    key = max((k for k in RERUNS if generic == k or generic.startswith(k + ".")), key=len, default=None)
+    assert key is not None, f"{parameter} is in no row of the table"
+    direct = {f"{name}-{m}" if m else name for name, stage in STAGES.items() for m in declares(stage, parameter)}
+    assert direct == RERUNS[key]
+
+
+def test_an_out_set_reaches_no_training():
+    for name in ("check", *TRAININGS):
+        assert not any("/out" in dep for dep in STAGES[name]["deps"])
+        assert not any(".out" in str(parameter) for parameter in STAGES[name].get("params", []))
