@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 BIN_WIDTH = 0.1  # bits/dim; histograms of the page, where the reader cannot choose
+LIMIT = 12.0  # bits/dim; a histogram ends here, for a bound has no upper end
 ROC_POINTS = 200
 
 
@@ -15,10 +16,16 @@ def likelihoods(model: str, unit: str, name: str, index: np.ndarray, values: np.
 
 
 def histogram(table: pd.DataFrame) -> pd.DataFrame:
-    """Densities of bits/dim in bins of BIN_WIDTH: columns model, set, bits_per_dim (centre of the bin), density."""
+    """Densities of bits/dim in bins of BIN_WIDTH: columns model, set, bits_per_dim (centre of the bin), density.
+
+    Images beyond LIMIT have no bin but count in the density, so that areas can be compared.
+    """
     rows = []
     for (model, name), group in table[table["unit"] == "bits_per_dim"].groupby(["model", "set"], sort=False):
-        bins, counts = np.unique(np.floor(group["value"] / BIN_WIDTH).astype(int), return_counts=True)
+        within = group["value"][group["value"] < LIMIT]
+        if within.empty:
+            continue
+        bins, counts = np.unique(np.floor(within / BIN_WIDTH).astype(int), return_counts=True)
         around = np.arange(bins[0] - 1, bins[-1] + 2)  # an empty bin at each end closes the outline
         density = np.zeros(len(around))
         density[bins - around[0]] = counts / (len(group) * BIN_WIDTH)

@@ -26,7 +26,7 @@ from likelihood.models.base import LikelihoodModel, Shape
 from likelihood.nn.pixel_distributions import Bernoulli, DiscretizedLogistic
 
 LOG_2PI = math.log(2.0 * math.pi)
-LOGVAR_LIMIT = 20.0  # never met in training; far from its images the encoder's variance would overflow
+LOGVAR_RANGE = (-20.0, 4.0)  # never met in training; far from its images the encoder asks for variances that overflow
 
 
 class VAE(LikelihoodModel):
@@ -55,7 +55,7 @@ class VAE(LikelihoodModel):
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each (B, latent), from uint8 x (B, C, H, W)."""
         mean, logvar = self.encoder(self.pixels.to_input(x).flatten(1)).chunk(2, dim=1)
-        return mean, logvar.clamp(-LOGVAR_LIMIT, LOGVAR_LIMIT)
+        return mean, logvar.clamp(*LOGVAR_RANGE)
 
     def reparameterize(self, mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
         """z = mean + std · noise, (B, latent)."""
