@@ -110,6 +110,7 @@ def histogram_panel(
             va="center",
             fontsize=8,
             color=palette[name],
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
             arrowprops={"arrowstyle": "->", "color": palette[name]},
         )
     ax.set_xlim(low, high)
@@ -146,6 +147,7 @@ def loss_curves(curves: Mapping[str, pd.DataFrame], epoch_images: Mapping[str, i
         ax.set_xlabel(f"epoch of {epoch_images[model]:,} images")
         ax.set_ylabel(AXIS[curve["unit"].iloc[0]])
         ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.margins(x=0.12, y=0.12)
         ax.grid(axis="y", alpha=0.25)
         ax.legend(loc="upper right")
     figure.suptitle("One-draw bound while training; train is the epoch's mean, validation is at its end", fontsize=10)
