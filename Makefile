@@ -4,12 +4,17 @@ VENV := .venv
 READY := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test
+.PHONY: repro test bench
 repro: $(READY)
 	dvc repro
 
 test: $(READY)
 	python -m pytest
+
+# Ratios to other implementations on this machine; nothing else should run beside it.
+bench: $(READY)
+	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
+	PYTHONPATH=src python -m bench.run
 
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one with make PYTHON=...")'

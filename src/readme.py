@@ -1,6 +1,6 @@
-"""Write README's result table from metrics/, or with --check say whether it stands there as it should.
+"""Write README's tables from metrics/ and bench/results.json, or with --check say whether they stand there as they should.
 
-Run it after `dvc repro`, before committing: `python src/readme.py`.
+Run it after `dvc repro` or `make bench`, before committing: `python src/readme.py`.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
 README = Path("README.md")
-START, END = "<!-- results:start -->", "<!-- results:end -->"
+BENCH = Path("bench/results.json")
 BASELINES = {"png_size": "PNG size (no model)", "pixel_variance": "pixel variance (no model)", "mean": "mean (no model)"}
 BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
 
@@ -50,12 +50,31 @@ def table(benchmark: str, entry: dict[str, Any], summary: dict[str, Any]) -> str
     return "\n".join(lines)
 
 
-def rewritten(text: str, tables: str) -> str:
-    """README's text with the part between the two markers replaced."""
-    if text.count(START) != 1 or text.count(END) != 1:
-        raise InputError(f"{README} must hold {START} and {END} once each")
-    head, rest = text.split(START)
-    return f"{head}{START}\n{tables}\n{END}{rest.split(END)[1]}"
+def bench_table(results: dict[str, Any]) -> str:
+    """The Markdown table of the benchmark."""
+    machine = results["machine"]
+    lines = [
+        f"{machine['processor']}, {machine['instructions']}, {machine['threads']} threads, torch {machine['torch']};"
+        f" median [least, greatest] of {machine['rounds']} interleaved rounds.",
+        "",
+        "| ours | compared with | ratio of speeds | |",
+        "|---|---|--:|---|",
+    ]
+    for row in results["rows"]:
+        counts = "parameters {:,} and {:,}".format(*row["parameters"]) if row["parameters"] else ""
+        note = "; ".join(text for text in (counts, row["note"]) if text)
+        spread = f"{row['ratio']:.3g} [{row['ratio_min']:.3g}, {row['ratio_max']:.3g}]"
+        lines.append(f"| {row['comparison']} | {row['peer']} | {spread} | {note} |")
+    return "\n".join(lines)
+
+
+def rewritten(text: str, name: str, tables: str) -> str:
+    """README's text with the part between the two markers of that name replaced."""
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise InputError(f"{README} must hold {start} and {end} once each")
+    head, rest = text.split(start)
+    return f"{head}{start}\n{tables}\n{end}{rest.split(end)[1]}"
 
 
 def main() -> None:
@@ -71,9 +90,10 @@ def main() -> None:
         summary = json.loads(path.read_text(encoding="utf-8"))
         tables.append(table(benchmark, values["benchmarks"][benchmark], summary))
     text = README.read_text(encoding="utf-8")
-    new = rewritten(text, "\n\n".join(tables))
+    new = rewritten(text, "results", "\n\n".join(tables))
+    new = rewritten(new, "bench", bench_table(json.loads(BENCH.read_text(encoding="utf-8"))))
     if check and new != text:
-        raise InputError("README's result table differs from metrics/: run `python src/readme.py`")
+        raise InputError("README's tables differ from metrics/ and bench/: run `python src/readme.py`")
     if not check:
         README.write_text(new, encoding="utf-8")
 

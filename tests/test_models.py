@@ -128,6 +128,14 @@ def tiny(name, arguments, colors):
     return model, x
 
 
+def test_the_same_weights_always_give_the_same_bytes(tmp_path):
+    arguments = ARGUMENTS["glow"][0]
+    state = build("glow", arguments, (1, 4, 4)).state_dict()
+    for k in range(10):
+        checkpoint.save(tmp_path / f"{k}", state, "glow", {"shape": [1, 4, 4], **arguments})
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 @pytest.mark.parametrize("colors", [1, 3], ids=["grey", "colour"])
 @every_model
 def test_probabilities_of_a_tiny_discrete_space_sum_to_one(name, arguments, colors):

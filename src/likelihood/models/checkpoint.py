@@ -41,7 +41,8 @@ def save(path: Path, state: dict[str, torch.Tensor], name: str, arguments: dict[
     partial = path.with_name(path.name + ".partial")
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     try:
-        save_file(tensors, partial, metadata={"model": name, "arguments": json.dumps(arguments)})
+        # One entry: several are written in no fixed order, and the same model must always give the same bytes.
+        save_file(tensors, partial, metadata={"model": json.dumps({"name": name, "arguments": arguments})})
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -54,16 +55,16 @@ def load(path: Path) -> tuple[str, LikelihoodModel]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            metadata = json.loads(file.metadata()["model"])
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        name = metadata["model"]
-        model = model_class(name)(**json.loads(metadata["arguments"]))
+        name = metadata["name"]
+        model = model_class(name)(**metadata["arguments"])
         model.load_state_dict(state)
     except FileNotFoundError:
         raise InputError(f"{path} is not here: train the model with `dvc repro`, or fetch it with `dvc pull`") from None
     except SafetensorError as error:
         raise InputError(f"{path} is damaged ({error}): delete it and run `dvc repro`") from None
-    except (KeyError, TypeError, RuntimeError, ModuleNotFoundError) as error:
+    except (KeyError, TypeError, RuntimeError, ModuleNotFoundError, json.JSONDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} was written by other code than this ({reason}): train the model again") from None
     return name, model.eval()

@@ -1,0 +1,103 @@
+"""Plain implementations to compare with, written for this comparison, computing the same functions as ours.
+
+The plain Gated PixelCNN is the textbook one: NCHW convolutions with full kernels whose forbidden taps are multiplied by zero, and
+sampling by one full forward pass for each value. The plain VAE loop feeds the same network through a DataLoader that decodes one
+picture at a time, as the usual examples do.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms.functional import to_tensor
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution whose weight is multiplied by a mask: rows above and, in the current row, columns up to `last`."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], last: int) -> None:
+        super().__init__(inputs, outputs, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
+        mask = torch.zeros(kernel)
+        mask[: kernel[0] // 2] = 1.0
+        mask[kernel[0] // 2, :last] = 1.0
+        self.register_buffer("mask", mask)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x (B, inputs, H, W)."""
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+
+
+class PlainLayer(nn.Module):
+    """A gated layer of a vertical and a horizontal stack, with full masked kernels."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int, first: bool, last: bool) -> None:
+        super().__init__()
+        self.first, self.final = first, last
+        self.vertical = MaskedConv2d(inputs, 2 * channels, (kernel, kernel), kernel)
+        self.link = nn.Conv2d(2 * channels, 2 * channels, 1)
+        self.horizontal = MaskedConv2d(inputs, 2 * channels, (1, kernel), kernel // 2 + (0 if first else 1))
+        self.residual = None if last else nn.Conv2d(channels, channels, 1)
+        self.skip = nn.Conv2d(channels, channels, 1)
+
+    @staticmethod
+    def gate(x: Tensor) -> Tensor:
+        """tanh times sigmoid of the two halves of the channels."""
+        a, b = x.chunk(2, dim=1)
+        return torch.tanh(a) * torch.sigmoid(b)
+
+    def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The next v and h, and the skip connection."""
+        convolved = self.vertical(v)
+        link = F.pad(self.link(convolved), (0, 0, 1, 0))[:, :, :-1]
+        gated = self.gate(self.horizontal(h) + link)
+        if self.residual is not None:
+            out = self.residual(gated)
+            v, h = (self.gate(convolved), out) if self.first else (v + self.gate(convolved), h + out)
+        return v, h, self.skip(gated)
+
+
+class PlainPixelCNN(nn.Module):
+    """The same function as ours for grey images, with the textbook's convolutions."""
+
+    def __init__(self, layers: int, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            PlainLayer(1 if k == 0 else channels, channels, 7 if k == 0 else 3, k == 0, k == layers - 1) for k in range(layers)
+        )
+        self.hidden, self.head = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, 256, 1)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits of every pixel of uint8 x (B, 1, H, W): (B, 256, H, W)."""
+        v = h = x.to(self.head.weight) / 127.5 - 1.0
+        total = 0
+        for layer in self.layers:
+            v, h, skip = layer(v, h)
+            total = total + skip
+        return self.head(F.relu(self.hidden(F.relu(total))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Log-probability of uint8 x (B, 1, H, W): (B,) in nats."""
+        return -F.cross_entropy(self.logits(x), x[:, 0].long(), reduction="none").sum(dim=(1, 2))
+
+
+class Pictures(Dataset):
+    """Pictures decoded one at a time, as in the usual examples."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return to_tensor(Image.fromarray(self.images[index, 0]))
+
+
+def loaded_batches(images: np.ndarray, batch_size: int) -> Iterator[Tensor]:
+    """One epoch of uint8 batches through a DataLoader."""
+    for batch in DataLoader(Pictures(images), batch_size=batch_size, shuffle=True, drop_last=True):
+        yield (batch * 255.0).round().to(torch.uint8)

@@ -1,0 +1,223 @@
+"""Time our models against the peers, interleaved in one run; print and store ratios with their spread.
+
+    ratio of a round = our rate / the peer's rate, measured one right after the other
+
+A shared machine drifts, so a bare time means little; the two sides of a ratio see the same minutes. Every comparison does the
+same work on both sides: same batch, same optimiser, same number of parameters within a few per cent (both are stored).
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.peers import NormflowsGlow
+from bench.plain import PlainPixelCNN, loaded_batches
+from likelihood.models.base import LikelihoodModel
+from likelihood.models.glow import Glow
+from likelihood.models.pixelcnn import PixelCNN
+from likelihood.models.vae import VAE
+
+OUTPUT = Path(__file__).with_name("results.json")
+SHAPE = (1, 28, 28)
+Work = Callable[[], float]  # does some work, returns how many images it did (may be a fraction)
+
+
+class Comparison(NamedTuple):
+    """Two ways of doing the same thing."""
+
+    name: str
+    peer: str
+    ours: Work
+    theirs: Work
+    parameters: tuple[int, int] | None = None
+    note: str = ""
+
+
+def pictures(n: int, shape: tuple[int, int, int] = SHAPE) -> Tensor:
+    """Random uint8 images: no speed here depends on what they show."""
+    return torch.from_numpy(np.random.RandomState(0).randint(0, 256, (n, *shape), dtype=np.uint8))
+
+
+def count(model: nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def our_log_prob(model: LikelihoodModel, seed: int = 0) -> Callable[[Tensor], Tensor]:
+    """One-draw log-likelihood as the training loop computes it, its noise included."""
+    rng = np.random.default_rng(seed)
+    return lambda x: model.objective(model(x, model.noise(len(x), rng)))
+
+
+def training(model: nn.Module, log_prob: Callable[[Tensor], Tensor], batch: int, steps: int) -> Work:
+    """Optimiser steps on one batch."""
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-5, fused=True)
+    x = pictures(batch)
+
+    def work() -> float:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            (-log_prob(x).mean()).backward()
+            optimizer.step()
+        return batch * steps
+
+    return work
+
+
+def scoring(log_prob: Callable[[Tensor], Tensor], batch: int, steps: int) -> Work:
+    """Log-likelihoods of one batch, without gradients."""
+    x = pictures(batch)
+
+    def work() -> float:
+        with torch.inference_mode():
+            for _ in range(steps):
+                log_prob(x)
+        return batch * steps
+
+    return work
+
+
+def glow() -> list[Comparison]:
+    """Glow against normflows: 2 levels of 8 steps, 64 hidden channels."""
+    ours = Glow(SHAPE, scales=2, steps=8, hidden=64, coupling="affine", preprocessing="logit")
+    ours.initialize(pictures(64), ours.noise(64, np.random.default_rng(0)))
+    theirs = NormflowsGlow(steps=8, hidden=64)
+    with torch.no_grad():
+        theirs(pictures(64))  # its data-dependent initialisation
+    parameters = (count(ours), count(theirs))
+    train = [training(m, f, 64, 4) for m, f in ((ours, our_log_prob(ours)), (theirs, theirs))]
+    score = [scoring(f, 100, 8) for f in (our_log_prob(ours), theirs)]
+    return [
+        Comparison("Glow 2×8×64, training", "normflows 1.7.3", *train, parameters),
+        Comparison("Glow 2×8×64, scoring", "normflows 1.7.3", *score, parameters),
+    ]
+
+
+def pixelcnn() -> list[Comparison]:
+    """Gated PixelCNN against the plain implementation, as trained by default and at 7 layers of 64 channels."""
+    found = []
+    for layers, channels, batch in ((5, 32, 16), (7, 64, 16)):
+        ours, theirs = PixelCNN(SHAPE, layers, channels), PlainPixelCNN(layers, channels)
+        name, parameters = f"Gated PixelCNN {layers}×{channels}", (count(ours), count(theirs))
+        train = [training(m, f, batch, 3) for m, f in ((ours, our_log_prob(ours)), (theirs, theirs))]
+        score = [scoring(f, 100, 1) for f in (our_log_prob(ours), theirs)]
+        note = "the peer's full kernels also hold weights that its masks keep at zero"
+        found += [
+            Comparison(f"{name}, training", "plain implementation", *train, parameters, note),
+            Comparison(f"{name}, scoring", "plain implementation", *score, parameters, note),
+        ]
+    return found
+
+
+def sampling() -> list[Comparison]:
+    """64 samples by the cached sampler against one full forward pass for each value, and against a single forward pass."""
+    found = []
+    for shape, values in ((SHAPE, 4), ((3, 32, 32), 1)):
+        model = PixelCNN(shape, layers=7, channels=64 if shape[0] == 1 else 63)
+        x, empty = pictures(64, shape), torch.zeros(64, 0)
+        total = model.dims
+
+        def cached(model: PixelCNN = model) -> float:
+            model.sample(64, torch.Generator().manual_seed(0))
+            return 64.0
+
+        def forward(model: PixelCNN = model, x: Tensor = x, empty: Tensor = empty) -> float:
+            with torch.inference_mode():
+                model(x, empty)
+            return 64.0
+
+        def naive(forward: Work = forward, values: int = values, total: int = total) -> float:
+            for _ in range(values):
+                forward()
+            return 64.0 * values / total  # that part of 64 samples
+
+        name = f"Gated PixelCNN 7×{64 if shape[0] == 1 else 63}, 64 samples of {'×'.join(map(str, shape))}"
+        note = f"naive sampling timed on {values} of {total} values and scaled"
+        found += [
+            Comparison(name, "one full forward pass a value", cached, naive, None, note),
+            Comparison(f"{name}", "a single full forward pass", cached, forward, None, "1 / ratio: cost in forward passes"),
+        ]
+    return found
+
+
+def memory_batches(data: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """One epoch of uint8 batches from one array in memory, as the training loop has it."""
+    order = torch.randperm(len(data))
+    for k in range(len(data) // batch_size):
+        yield data[order[k * batch_size : (k + 1) * batch_size]]
+
+
+def vae(images: int) -> list[Comparison]:
+    """An epoch of the VAE from one array in memory against a DataLoader of pictures."""
+    data, parts = pictures(images), []
+    for batches in (lambda: memory_batches(data, 128), lambda: loaded_batches(data.numpy(), 128)):
+        model = VAE(SHAPE, hidden=400, latent=20, likelihood="logistic")
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=True)
+        log_prob = our_log_prob(model)
+
+        def work(batches=batches, optimizer=optimizer, log_prob=log_prob) -> float:  # noqa: ANN001
+            done = 0
+            for x in batches():
+                optimizer.zero_grad()
+                (-log_prob(x).mean()).backward()
+                optimizer.step()
+                done += len(x)
+            return float(done)
+
+        parts.append(work)
+    return [Comparison("VAE 784-400-20, an epoch", "DataLoader of pictures", *parts, (count(model), count(model)))]
+
+
+def rate(work: Work) -> float:
+    """Images per second of one call."""
+    start = time.perf_counter()
+    done = work()
+    return done / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    torch.manual_seed(0)
+    rows = []
+    for comparison in [*glow(), *pixelcnn(), *sampling(), *vae(12_800)]:
+        comparison.ours(), comparison.theirs()  # warm up
+        pairs = [(rate(comparison.ours), rate(comparison.theirs)) for _ in range(rounds)]
+        ratios = [a / b for a, b in pairs]
+        row = {
+            "comparison": comparison.name,
+            "peer": comparison.peer,
+            "ratio": round(statistics.median(ratios), 3),
+            "ratio_min": round(min(ratios), 3),
+            "ratio_max": round(max(ratios), 3),
+            "images_per_second": [round(statistics.median(side), 3) for side in zip(*pairs, strict=True)],
+            "parameters": comparison.parameters,
+            "note": comparison.note,
+        }
+        rows.append(row)
+        print(f"{row['comparison']} / {row['peer']}: {row['ratio']} [{row['ratio_min']}, {row['ratio_max']}]", flush=True)
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
+    )
+    machine = {
+        "processor": cpu or platform.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "rounds": rounds,
+    }
+    OUTPUT.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

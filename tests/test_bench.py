@@ -1,0 +1,52 @@
+"""The benchmark compares like with like: the plain implementations compute what ours compute."""
+
+import pytest
+import torch
+
+from bench.plain import PlainPixelCNN, loaded_batches
+from tests.models import build, images
+
+SHAPE = (1, 9, 8)
+
+
+def plain_twin(model, layers, channels):
+    """A plain PixelCNN with our weights in the places they have in full kernels."""
+    twin = PlainPixelCNN(layers, channels)
+    for theirs, ours in zip(twin.layers, model.layers, strict=True):
+        rows, taps = ours.vertical.rows, ours.horizontal.kernel
+        theirs.vertical.weight.data[:, :, :rows] = ours.vertical.weight.data
+        weight = ours.horizontal.weight.data.view(2 * channels, taps, -1).transpose(1, 2)
+        theirs.horizontal.weight.data[:, :, 0, :taps] = weight
+        for name in ("vertical", "horizontal"):
+            getattr(theirs, name).bias.data.copy_(getattr(ours, name).bias.data)
+        for name in ("link", "skip", *(["residual"] if ours.residual is not None else [])):
+            copy(getattr(theirs, name), getattr(ours, name))
+    copy(twin.hidden, model.hidden)
+    copy(twin.head, model.head)
+    return twin
+
+
+def copy(theirs, ours):
+    theirs.weight.data.copy_(ours.weight.data.view_as(theirs.weight))
+    theirs.bias.data.copy_(ours.bias.data)
+
+
+def test_the_plain_pixelcnn_computes_the_same_function():
+    model = build("pixelcnn", {"layers": 3, "channels": 6}, SHAPE)
+    x = images(4, SHAPE)
+    torch.testing.assert_close(plain_twin(model, 3, 6)(x).detach(), model.log_prob(x))
+
+
+def test_the_data_loader_gives_the_same_pictures():
+    x = images(20, SHAPE).numpy()
+    seen = torch.cat(list(loaded_batches(x, 5)))
+    assert seen.shape == (20, *SHAPE)
+    assert sorted(map(bytes, seen.numpy())) == sorted(map(bytes, x))
+
+
+def test_the_published_glow_has_as_many_parameters_as_ours():
+    peers = pytest.importorskip("bench.peers", reason="normflows is not installed: make bench installs it", exc_type=ImportError)
+    arguments = {"scales": 2, "steps": 8, "hidden": 64, "coupling": "affine", "preprocessing": "logit"}
+    ours = sum(p.numel() for p in build("glow", arguments, (1, 28, 28)).parameters())
+    theirs = sum(p.numel() for p in peers.NormflowsGlow(8, 64).parameters() if p.requires_grad)
+    assert theirs == pytest.approx(ours, rel=0.02)
