@@ -1,0 +1,45 @@
+"""Stages end in one sentence where the user can mend what is wrong, and in a traceback where only a programmer can."""
+
+import errno
+
+import pytest
+
+import stage
+from likelihood.errors import InputError
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("params.yaml: seed is 'x'"), "error: params.yaml: seed is 'x'"),
+        (
+            OSError(errno.ENOSPC, "No space left", "data/x.npy"),
+            "error: the disk is full while writing data/x.npy: free some space",
+        ),
+        (OSError(errno.ENOSPC, "No space left"), "error: the disk is full while writing an output"),
+        (PermissionError(errno.EACCES, "Permission denied", "data"), "error: data cannot be written or read (Permission denied)"),
+        (OSError(errno.EROFS, "Read-only file system", "data"), "error: data cannot be written or read (Read-only file system)"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_sentence(error, sentence):
+    with pytest.raises(SystemExit) as stopped:
+        stage.run(raising(error))
+    assert str(stopped.value).startswith(sentence)
+    assert "\n" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ZeroDivisionError()])
+def test_what_only_a_programmer_can_mend_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        stage.run(raising(error))
+
+
+def test_a_stage_that_succeeds_just_ends():
+    assert stage.run(lambda: None) is None
