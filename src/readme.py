@@ -33,7 +33,7 @@ def table(benchmark: str, entry: dict[str, Any], summary: dict[str, Any]) -> str
     lines = [
         f"Trained on {set_title(entry['in'])}; {images['train']:,} train and {images['test']:,} test images scored.",
         "",
-        "| score | out-set | N | train | test | out-set | AUROC [95 %] | AUPRC | FPR95 |",
+        "| score | out-set | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | AUPRC | FPR95 |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in (row for row in summary if row not in ("baseline", "images")):
