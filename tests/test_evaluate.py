@@ -1,0 +1,125 @@
+"""The stage `evaluate` on small made statistics: its numbers by hand, the images it takes, its refusals, its bytes."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.metrics import roc_auc_score
+
+import evaluate
+from likelihood.data import images
+from likelihood.errors import InputError
+from tests.helpers import files
+
+DIMS, MODELS = 16, ("vae", "pixelcnn", "glow")
+SETS = {"train": "in", "val": "in", "test": "in", "near": "out", "test_again": "out"}
+SCORED, STORED = 40, 60  # a part of the images is scored
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with params.yaml, images and statistics; `test_again` is the in-set's test set under another name."""
+    rng = np.random.RandomState(0)
+    benchmark = {"in": "train_set", "out": ["near", "test_again"], "vae": {}, "pixelcnn": {}, "glow": {}}
+    params = {"seed": 0, "benchmarks": {"toy": benchmark}, "evaluate": {"bootstrap": 200}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    index, pixels = rng.permutation(STORED)[:SCORED], {}
+    for name, side in SETS.items():
+        # Images that are not scored are white: a baseline that took them would show it.
+        pixels[name] = np.full((STORED, 1, 4, 4), 255, np.uint8)
+        pixels[name][index] = rng.randint(0, 100 if side == "in" else 90, (SCORED, 1, 4, 4))
+    pixels["test_again"] = pixels["test"]
+    for name, side in SETS.items():
+        images.save(tmp_path / f"data/processed/toy/{side}/{name}.npy", pixels[name])
+    for model in MODELS:
+        log_prob = {name: rng.normal(-40.0 if side == "in" else -38.0, 4.0, SCORED) for name, side in SETS.items()}
+        log_prob["test_again"] = log_prob["test"]
+        for name, side in SETS.items():
+            write(tmp_path, side, model, name, pd.DataFrame({"index": index, "log_prob": log_prob[name]}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--benchmark", "toy"])
+    return tmp_path
+
+
+def write(folder, side, model, name, table, unit="bits_per_dim"):
+    place = folder / "data/scores/toy" / side / model
+    place.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(place / f"{name}.parquet", index=False)
+    (place / "model.json").write_text(json.dumps({"model": model, "dims": DIMS, "unit": unit}))
+
+
+def read(folder, side, model, name):
+    return pd.read_parquet(folder / "data/scores/toy" / side / model / f"{name}.parquet")
+
+
+def result(folder):
+    evaluate.main()
+    return json.loads((folder / "metrics/toy/ood/metrics.json").read_text())
+
+
+def test_likelihoods_and_auroc_are_those_worked_out_from_the_statistics(project):
+    found = result(project)
+    assert list(found) == [*MODELS, "baseline", "images"]
+    for model in MODELS:
+        assert set(found[model]["bits_per_dim"]) == {"train", "test", "near", "test_again"}
+        for name, mean in found[model]["bits_per_dim"].items():
+            nats = read(project, SETS[name], model, name)["log_prob"].mean()
+            assert mean == pytest.approx(-nats / DIMS / np.log(2.0), abs=1e-4)
+        test, near = (read(project, SETS[name], model, name)["log_prob"] for name in ("test", "near"))
+        expected = roc_auc_score([0] * SCORED + [1] * SCORED, -np.concatenate([test, near]))
+        assert found[model]["near"]["auroc"] == pytest.approx(expected, abs=1e-4)
+        assert found[model]["near"]["auroc_low"] <= expected <= found[model]["near"]["auroc_high"]
+    assert found["images"] == dict.fromkeys(("train", "test", "near", "test_again"), SCORED)
+
+
+def test_baselines_see_the_scored_images_and_no_others(project):
+    index = read(project, "out", "glow", "near")["index"].to_numpy()
+    means = [np.load(f"data/processed/toy/{path}.npy")[index].mean(axis=(1, 2, 3)) for path in ("in/test", "out/near")]
+    expected = roc_auc_score([0] * SCORED + [1] * SCORED, -np.concatenate(means))
+    assert result(project)["baseline"]["mean"]["near"]["auroc"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_set_is_not_told_from_itself(project):
+    found = result(project)
+    rows = [*(found[model] for model in MODELS), *found["baseline"].values()]
+    assert [row["test_again"]["auroc"] for row in rows] == [0.5] * len(rows)
+
+
+def test_a_model_of_binarised_images_never_stands_beside_bits_per_dim(project):
+    for name, side in SETS.items():
+        table = read(project, side, "vae", name)
+        table["log_prob"] /= 10.0  # so few nats that only the unit keeps them off an axis in bits/dim
+        write(project, side, "vae", name, table, unit="nats")
+    found = result(project)
+    assert "vae" not in found
+    assert "bits_per_dim" not in found["vae_binarised"]
+    mean = -read(project, "in", "vae", "test")["log_prob"].mean()
+    assert found["vae_binarised"]["nats"]["test"] == pytest.approx(mean, abs=1e-4)
+    assert set(pd.read_csv("plots/toy/tables/histogram.csv")["model"]) == {"pixelcnn", "glow"}
+    assert (project / "plots/toy/tables/roc_vae_binarised.csv").exists()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["train", "val", "near"])
+def test_a_likelihood_that_is_not_finite_is_refused_by_model_set_and_image(project, bad, name):
+    evaluate.main()
+    before = {file: (project / file).read_bytes() for file in files(project) if file.startswith(("metrics", "plots"))}
+    table = read(project, SETS[name], "pixelcnn", name)
+    table.loc[7, "log_prob"] = bad
+    write(project, SETS[name], "pixelcnn", name, table)
+    with pytest.raises(InputError, match=rf"pixelcnn: log_prob of image {table['index'][7]} of {name} is not finite"):
+        evaluate.main()
+    assert {file: (project / file).read_bytes() for file in files(project) if file.startswith(("metrics", "plots"))} == before
+
+
+def test_the_same_statistics_give_the_same_bytes_and_no_other_files(project):
+    before, runs = set(files(project)), []
+    for _ in range(2):
+        evaluate.main()
+        runs.append({file: (project / file).read_bytes() for file in set(files(project)) - before})
+    assert runs[0] == runs[1]
+    tables = ["histogram.csv", "likelihoods.parquet", *(f"roc_{model}.csv" for model in MODELS)]
+    assert set(runs[0]) == {"metrics/toy/ood/metrics.json", *(f"plots/toy/tables/{table}" for table in tables)}

@@ -1,0 +1,158 @@
+"""The figures and the stage `plot`: what is drawn is what the tables hold, labelled; the same bytes every time."""
+
+import json
+import sys
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.patches import StepPatch
+
+import plot
+from likelihood import figures, tables
+
+MODELS, OUTS, BINS = ("vae", "pixelcnn", "glow"), ["mnist_5k", "noise"], 40
+AUROC = {"mnist_5k": 0.0543, "noise": 1.0}
+EPOCH_IMAGES = dict.fromkeys(MODELS, 500)
+
+
+def likelihoods(models=MODELS, unit="bits_per_dim", scale=1.0):
+    """In-set about 3 bits/dim, digits lower, noise at 9.5: beyond the axis."""
+    rng, rows = np.random.RandomState(0), []
+    for model in models:
+        for name, mean, n in (("train", 3.2, 300), ("test", 3.2, 200), ("mnist_5k", 1.8, 150), ("noise", 9.5, 100)):
+            rows.append(tables.likelihoods(model, unit, name, np.arange(n), scale * rng.normal(mean, 0.3, n)))
+    return pd.concat(rows, ignore_index=True)
+
+
+def curves():
+    values = {"epoch": [1, 2, 3], "train": [4.0, 3.5, 3.2], "validation": [3.8, 3.4, 3.3], "unit": "bits_per_dim"}
+    return {model: pd.DataFrame(values) for model in MODELS}
+
+
+def histograms(table):
+    models = table["model"].unique()
+    return figures.likelihood_histograms(table, "fashion_mnist", OUTS, dict.fromkeys(models, AUROC), BINS)
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_a_panel_a_model_names_every_set_with_its_count_and_auroc():
+    figure = histograms(likelihoods())
+    assert [ax.get_title() for ax in figure.axes] == ["VAE", "Gated PixelCNN", "Glow"]
+    for ax in figure.axes:
+        assert ax.get_xlabel().startswith("bits/dim")
+        assert legend(ax) == [
+            "Fashion-MNIST train (300)",
+            "Fashion-MNIST test (200)",
+            "MNIST (5k) (150), AUROC 0.054",
+            "uniform noise (100), AUROC 1.000",
+        ]
+
+
+def test_histograms_have_the_area_of_the_images_on_the_axis():
+    table = likelihoods(["glow"])
+    table.loc[(table["set"] == "mnist_5k") & (table["index"] < 60), "value"] = 50.0  # two in five lie beyond the axis
+    (ax,) = histograms(table).axes
+    filled = [patch for patch in ax.patches if isinstance(patch, StepPatch) and patch.get_fill()]
+    assert len(filled) == 3  # noise is beyond the axis
+    for patch, name in zip(filled, ("train", "test", "mnist_5k"), strict=True):
+        density, edges, _ = patch.get_data()
+        values = table.loc[table["set"] == name, "value"]
+        assert len(density) == BINS
+        assert (density * np.diff(edges)).sum() == pytest.approx(values.between(*ax.get_xlim()).mean())
+
+
+def test_a_set_beyond_the_axis_is_named_with_its_mean():
+    table = likelihoods(["glow"])
+    (ax,) = histograms(table).axes
+    mean = table.loc[table["set"] == "noise", "value"].mean()
+    assert ax.get_xlim()[1] < mean
+    assert [text.get_text() for text in ax.texts] == [f"uniform noise: mean {mean:.1f}"]
+
+
+def test_a_model_of_binarised_images_has_an_axis_in_nats():
+    both = pd.concat([likelihoods(["vae_binarised"], "nats", scale=30.0), likelihoods(["glow"])], ignore_index=True)
+    nats, bits = histograms(both).axes
+    assert "nats" in nats.get_xlabel()
+    assert "bits/dim" not in nats.get_xlabel()
+    assert bits.get_xlabel().startswith("bits/dim")
+    assert nats.get_xlim()[1] > 10 * bits.get_xlim()[1]
+
+
+def test_sets_have_colours_of_their_own():
+    many = [f"set_{i}" for i in range(len(figures.OUT_COLORS))]
+    palette = figures.colors(many)
+    assert len({palette[name] for name in ("train", "test", *many)}) == len(many) + 2
+
+
+def test_loss_curves_are_the_tables():
+    for (model, curve), ax in zip(curves().items(), figures.loss_curves(curves(), EPOCH_IMAGES).axes, strict=True):
+        assert ax.get_title() == figures.TITLES[model]
+        assert ax.get_xlabel() == "epoch of 500 images"
+        assert ax.get_ylabel() == "bits/dim"
+        for line, split in zip(ax.lines, ("train", "validation"), strict=True):
+            assert line.get_label() == split
+            np.testing.assert_array_equal(line.get_xydata(), curve[["epoch", split]].to_numpy(float))
+
+
+def test_sample_grids_stand_in_the_order_of_epochs_under_their_labels():
+    grids = {"vae": {10: np.full((8, 8, 3), 0.2), 2: np.full((8, 8, 3), 0.1)}, "glow": {1: np.full((8, 8, 3), 0.3)}}
+    axes = figures.sample_grids(grids, EPOCH_IMAGES).axes
+    shown = [(ax.get_title(), ax.images[0].get_array().max()) for ax in axes if ax.images]
+    assert shown == [
+        ("VAE, epoch 2\n(1,000 images)", 0.1),
+        ("VAE, epoch 10\n(5,000 images)", 0.2),
+        ("Glow, epoch 1\n(500 images)", 0.3),
+    ]
+    assert not any(ax.axison for ax in axes)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with what `plot` reads."""
+    benchmark = {"in": "fashion_mnist", "out": OUTS, **{model: {} for model in MODELS}}
+    params = {"benchmarks": {"toy": benchmark}, "model": {"epoch_images": 500}, "plot": {"bins": BINS}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({**params, **{model: {} for model in MODELS}}))
+    (tmp_path / "plots/toy/tables").mkdir(parents=True)
+    likelihoods().to_parquet(tmp_path / "plots/toy/tables/likelihoods.parquet", index=False)
+    (tmp_path / "metrics/toy/ood").mkdir(parents=True)
+    summary = {model: {out: {"auroc": AUROC[out]} for out in OUTS} for model in MODELS}
+    (tmp_path / "metrics/toy/ood/metrics.json").write_text(json.dumps(summary))
+    for model, curve in curves().items():
+        plots = tmp_path / "metrics/toy/train" / model / "plots"
+        for split in ("train", "validation"):
+            (plots / "metrics" / split).mkdir(parents=True)
+            column = pd.DataFrame({"step": curve["epoch"], "bits_per_dim": curve[split]})
+            column.to_csv(plots / "metrics" / split / "bits_per_dim.tsv", sep="\t", index=False)
+        (plots / "images/samples").mkdir(parents=True)
+        for epoch in (1, 3):
+            grid = np.random.RandomState(epoch).randint(0, 256, (16, 16, 3), dtype=np.uint8)
+            matplotlib.image.imsave(plots / f"images/samples/epoch_{epoch:03d}.png", grid)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["plot.py", "--benchmark", "toy"])
+    return tmp_path
+
+
+def test_the_stage_draws_three_figures_with_the_same_bytes_every_time(project):
+    runs = []
+    for _ in range(2):
+        plot.main()
+        folder = project / "plots/toy/figures"
+        runs.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        for path in folder.iterdir():
+            picture = matplotlib.image.imread(path)[..., :3]
+            assert (picture < 0.99).any(axis=-1).mean() > 0.01, f"{path.name} is blank"
+    assert set(runs[0]) == {"likelihoods.png", "curves.png", "samples.png"}
+    assert runs[0] == runs[1]
+
+
+def test_curves_and_grids_are_read_as_training_wrote_them(project):
+    for model, curve in curves().items():
+        plots = project / "metrics/toy/train" / model / "plots"
+        pd.testing.assert_frame_equal(plot.read_curve(plots), curve[["epoch", "train", "validation", "unit"]])
+        assert sorted(plot.read_grids(plots / "images/samples")) == [1, 3]
