@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+import score
 from bench.peers import NormflowsGlow
 from bench.plain import PlainPixelCNN, loaded_batches
 from likelihood.models.base import LikelihoodModel
@@ -73,15 +74,26 @@ def training(model: nn.Module, log_prob: Callable[[Tensor], Tensor], batch: int,
     return work
 
 
-def scoring(log_prob: Callable[[Tensor], Tensor], batch: int, steps: int) -> Work:
-    """Log-likelihoods of one batch, without gradients."""
-    x = pictures(batch)
+def scoring(model: LikelihoodModel, images: int) -> Work:
+    """Log-likelihoods as the stage `score_in` computes them, its noise included."""
+    x = pictures(images).numpy()
+
+    def work() -> float:
+        score.statistics(model, x, 1, "scoring")
+        return images
+
+    return work
+
+
+def peer_scoring(log_prob: Callable[[Tensor], Tensor], images: int, batch: int = 100) -> Work:
+    """Log-likelihoods batch after batch, without gradients; all cores share a batch, as torch does by itself."""
+    batches = pictures(images).split(batch)
 
     def work() -> float:
         with torch.inference_mode():
-            for _ in range(steps):
+            for x in batches:
                 log_prob(x)
-        return batch * steps
+        return images
 
     return work
 
@@ -95,10 +107,10 @@ def glow() -> list[Comparison]:
         theirs(pictures(64))  # its data-dependent initialisation
     parameters = (count(ours), count(theirs))
     train = [training(m, f, 64, 4) for m, f in ((ours, our_log_prob(ours)), (theirs, theirs))]
-    score = [scoring(f, 100, 8) for f in (our_log_prob(ours), theirs)]
+    evaluation = [scoring(ours, 800), peer_scoring(theirs, 800)]
     return [
         Comparison("Glow 2×8×64, training", "normflows 1.7.3", *train, parameters),
-        Comparison("Glow 2×8×64, scoring", "normflows 1.7.3", *score, parameters),
+        Comparison("Glow 2×8×64, scoring", "normflows 1.7.3", *evaluation, parameters),
     ]
 
 
@@ -109,11 +121,11 @@ def pixelcnn() -> list[Comparison]:
         ours, theirs = PixelCNN(SHAPE, layers, channels), PlainPixelCNN(layers, channels)
         name, parameters = f"Gated PixelCNN {layers}×{channels}", (count(ours), count(theirs))
         train = [training(m, f, batch, 3) for m, f in ((ours, our_log_prob(ours)), (theirs, theirs))]
-        score = [scoring(f, 100, 1) for f in (our_log_prob(ours), theirs)]
+        evaluation = [scoring(ours, 200), peer_scoring(theirs, 200)]
         note = "the peer's full kernels also hold weights that its masks keep at zero"
         found += [
             Comparison(f"{name}, training", "plain implementation", *train, parameters, note),
-            Comparison(f"{name}, scoring", "plain implementation", *score, parameters, note),
+            Comparison(f"{name}, scoring", "plain implementation", *evaluation, parameters, note),
         ]
     return found
 
