@@ -2,8 +2,10 @@
 
 Reads a model's best weights and data/processed/<benchmark>/{in,out}. Writes one Parquet file a set to
 data/scores/<benchmark>/{in,out}/<model>/: `index` (position of the image in its set) and the model's statistics in nats; and
-model.json, what the numbers are. On a CPU every core scores batches of its own, which is faster than sharing one batch among the
-cores and gives the same numbers. A fixed choice of `score.images` images stands for each set, the same for every model.
+model.json, what the numbers are. A fixed choice of `score.images` images stands for each set, the same for every model.
+
+On a CPU every core scores batches of its own instead of sharing one. Threads wait for the interpreter between operations, so this
+gains where operations are large (the default Glow and Gated PixelCNN) and loses where they are small (the VAE, a small Glow).
 """
 
 import argparse
@@ -25,7 +27,7 @@ from likelihood.errors import InputError
 from likelihood.models import checkpoint
 from likelihood.models.base import LikelihoodModel
 
-BATCH = 50  # an image's score does not depend on it; larger ones leave a core's cache, smaller ones wait for the interpreter
+BATCH = 50  # an image's score does not depend on it but for rounding
 
 
 def chosen(name: str, available: int, count: int, seed: int) -> np.ndarray:
@@ -38,7 +40,7 @@ def statistics(model: LikelihoodModel, x: np.ndarray, draws: int, name: str) -> 
     """Statistics of uint8 images x (N, C, H, W), a row an image."""
     batches = [torch.from_numpy(x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
     workers = torch.get_num_threads() if next(model.parameters()).device.type == "cpu" else 1
-    with ThreadPoolExecutor(workers, initializer=one_thread if workers > 1 else None) as pool:
+    with ThreadPoolExecutor(workers, initializer=one_thread) as pool:
         scored = pool.map(lambda batch: model.statistics(batch, draws), batches)  # in the order of the batches
         parts = list(tqdm(scored, total=len(batches), desc=name, unit="batch", leave=False, disable=None))
     return pd.DataFrame({key: torch.cat([part[key] for part in parts]).cpu().numpy() for key in parts[0]})
