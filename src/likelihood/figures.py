@@ -100,21 +100,22 @@ def histogram_panel(
         tallest = max(tallest, density.max())
         ax.stairs(density, edges, fill=True, color=palette[name], alpha=0.35)
         ax.stairs(density, edges, color=palette[name], linewidth=1.1)
+    top = (1.55 + 0.18 * len(beyond)) * tallest  # room for the labels of the sets beyond the axis, and above them the legend
     for i, (name, mean) in enumerate(beyond):
+        height = tallest / top + 0.045 + 0.075 * i
         ax.annotate(
             f"{set_title(name)}: mean {mean:,.1f}",
-            xy=(1.0, 0.5 - 0.08 * i),
-            xytext=(0.93, 0.5 - 0.08 * i),
+            xy=(1.0, height),
+            xytext=(0.93, height),
             xycoords="axes fraction",
             ha="right",
             va="center",
             fontsize=8,
             color=palette[name],
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
             arrowprops={"arrowstyle": "->", "color": palette[name]},
         )
     ax.set_xlim(low, high)
-    ax.set_ylim(0.0, 1.55 * tallest)  # room for the legend
+    ax.set_ylim(0.0, top)
     ax.set_yticks([])
     ax.set_ylabel("density of images")
     ax.legend(handles=handles, loc="upper left", handlelength=1.2)
@@ -150,7 +151,7 @@ def loss_curves(curves: Mapping[str, pd.DataFrame], epoch_images: Mapping[str, i
         ax.margins(x=0.12, y=0.12)
         ax.grid(axis="y", alpha=0.25)
         ax.legend(loc="upper right")
-    figure.suptitle("One-draw bound while training; train is the epoch's mean, validation is at its end", fontsize=10)
+    figure.suptitle("Likelihood of at most one draw; train is the epoch's mean, validation is at its end", fontsize=10)
     return figure
 
 
