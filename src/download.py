@@ -22,10 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--benchmark", required=True, help="a name under benchmarks: in params.yaml")
     benchmark = parser.parse_args().benchmark
-    benchmarks = params.load()["benchmarks"]
-    if benchmark not in benchmarks:
-        raise InputError(f"there is no benchmark {benchmark!r} in params.yaml: the known ones are {', '.join(benchmarks)}")
-    in_name, out_names = benchmarks[benchmark]["in"], benchmarks[benchmark]["out"]
+    entry = params.of_benchmark(params.load(), benchmark)
+    in_name, out_names = entry["in"], entry["out"]
     check(benchmark, in_name, out_names)
     in_set = base.get(in_name)
     with images.replaced(Path("data/raw") / benchmark) as folder:

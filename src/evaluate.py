@@ -64,16 +64,20 @@ def main() -> None:
     parser.add_argument("--benchmark", required=True)
     benchmark = parser.parse_args().benchmark
     values = params.load()
-    outs, seed = values["benchmarks"][benchmark]["out"], values["seed"]
+    outs, seed = params.of_benchmark(values, benchmark)["out"], values["seed"]
     resamples = values["evaluate"]["bootstrap"]
     scored, processed = Path("data/scores") / benchmark, Path("data/processed") / benchmark
     sets = [("in", "train"), ("in", "val"), ("in", "test"), *(("out", out) for out in outs)]
     summary: dict[str, Any] = {}
     likelihoods, curves = [], {}
+    index: dict[str, np.ndarray] = {}
     for model in MODELS:
         facts, statistics = read_statistics(scored / "in" / model)
         statistics |= read_statistics(scored / "out" / model)[1]
-        index = {name: table["index"].to_numpy() for name, table in statistics.items()}
+        first, index = index, {name: table["index"].to_numpy() for name, table in statistics.items()}
+        for name in first:
+            if not np.array_equal(first[name], index[name]):
+                raise InputError(f"{scored}: {model} has scored other images of {name} than {MODELS[0]}: rerun `dvc repro`")
         pixels = {name: images.load(processed / side / f"{name}.npy")[index[name]] for side, name in sets}
         samples = {name: scores.Sample(pixels[name], statistics[name]) for _, name in sets}
         row = row_name(model, facts)

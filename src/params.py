@@ -37,6 +37,14 @@ def load(path: Path = FILE) -> dict[str, Any]:
     return values
 
 
+def of_benchmark(values: dict[str, Any], benchmark: str) -> dict[str, Any]:
+    """A benchmark's entry in params.yaml; InputError naming those there are where it has none."""
+    known = values["benchmarks"]
+    if benchmark not in known:
+        raise InputError(f"there is no benchmark {benchmark!r} in params.yaml: the known ones are {', '.join(known)}")
+    return known[benchmark]
+
+
 def of_model(values: dict[str, Any], model: str, benchmark: str) -> dict[str, Any]:
     """A model's settings in a benchmark: `model`, overridden by the model's own section, then by the benchmark's.
 
@@ -46,4 +54,4 @@ def of_model(values: dict[str, Any], model: str, benchmark: str) -> dict[str, An
         benchmark: a key of `benchmarks`; what stands there under the model's name comes last.
     """
     own = {key: value for key, value in values[model].items() if value is not None}
-    return {**values["model"], **own, **values["benchmarks"][benchmark][model]}
+    return {**values["model"], **own, **of_benchmark(values, benchmark)[model]}

@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--benchmark", required=True)
     benchmark = parser.parse_args().benchmark
     values = params.load()
-    entry = values["benchmarks"][benchmark]
+    entry = params.of_benchmark(values, benchmark)
     plots, metrics = Path("plots") / benchmark, Path("metrics") / benchmark
     table = pd.read_parquet(plots / "tables" / "likelihoods.parquet")
     summary = json.loads((metrics / "ood" / "metrics.json").read_text(encoding="utf-8"))

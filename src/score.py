@@ -4,13 +4,12 @@ Reads a model's best weights and data/processed/<benchmark>/{in,out}. Writes one
 data/scores/<benchmark>/{in,out}/<model>/: `index` (position of the image in its set) and the model's statistics in nats; and
 model.json, what the numbers are. A fixed choice of `score.images` images stands for each set, the same for every model.
 
-On a CPU every core scores batches of its own instead of sharing one. Threads wait for the interpreter between operations, so this
-gains where operations are large (the default Glow and Gated PixelCNN) and loses where they are small (the VAE, a small Glow).
+Images are dealt out to all processes, of which every CPU core has one of its own, and gathered in their order.
 """
 
 import argparse
+import functools
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zlib import crc32
 
@@ -21,13 +20,14 @@ from lightning_fabric import Fabric
 from tqdm import tqdm
 
 import params
+import processes
 import stage
 from likelihood.data import images
 from likelihood.errors import InputError
 from likelihood.models import checkpoint
 from likelihood.models.base import LikelihoodModel
 
-BATCH = 50  # an image's score does not depend on it but for rounding
+GPU_BATCH = 500  # images at a time; no score depends on it
 
 
 def chosen(name: str, available: int, count: int, seed: int) -> np.ndarray:
@@ -36,19 +36,44 @@ def chosen(name: str, available: int, count: int, seed: int) -> np.ndarray:
     return np.sort(order[:count])
 
 
-def statistics(model: LikelihoodModel, x: np.ndarray, draws: int, name: str) -> pd.DataFrame:
-    """Statistics of uint8 images x (N, C, H, W), a row an image."""
-    batches = [torch.from_numpy(x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
-    workers = torch.get_num_threads() if next(model.parameters()).device.type == "cpu" else 1
-    with ThreadPoolExecutor(workers, initializer=one_thread) as pool:
-        scored = pool.map(lambda batch: model.statistics(batch, draws), batches)  # in the order of the batches
-        parts = list(tqdm(scored, total=len(batches), desc=name, unit="batch", leave=False, disable=None))
-    return pd.DataFrame({key: torch.cat([part[key] for part in parts]).cpu().numpy() for key in parts[0]})
+def statistics(fabric: Fabric, model: LikelihoodModel, x: np.ndarray, draws: int, name: str) -> pd.DataFrame:
+    """Statistics of uint8 images x (N, C, H, W), a row an image; each process scores its share, every one gets the table."""
+    model = model.to(fabric.device)
+    share = np.arange(fabric.global_rank, max(len(x), fabric.world_size), fabric.world_size)
+    mine = x[share % len(x)]  # where there are more processes than images, some only keep the others company
+    batch = model.core_batch if fabric.device.type == "cpu" else GPU_BATCH
+    hidden = None if fabric.is_global_zero else True
+    starts = tqdm(range(0, len(mine), batch), desc=name, unit="batch", leave=False, disable=hidden)
+    parts = [model.statistics(torch.from_numpy(mine[start : start + batch]), draws) for start in starts]
+    columns = list(parts[0])
+    table = torch.zeros(len(x), len(columns), dtype=torch.float64, device=fabric.device)
+    for column, key in enumerate(columns):
+        table[share[share < len(x)], column] = torch.cat([part[key] for part in parts])[share < len(x)]
+    table = fabric.all_reduce(table, reduce_op="sum")  # a row is zero in all processes but one
+    return pd.DataFrame(table.cpu().numpy(), columns=columns)
 
 
-def one_thread() -> None:
-    """Let the calling thread compute alone: the setting is that thread's own."""
-    torch.set_num_threads(1)
+def score(
+    fabric: Fabric, model: LikelihoodModel, sets: dict[str, tuple[np.ndarray, np.ndarray]], draws: int, folder: Path, name: str
+) -> None:
+    """Score sets of (positions, uint8 images) with a model of that name; the first process writes `folder`."""
+    tables = {stem: statistics(fabric, model, x, draws, stem) for stem, (_, x) in sets.items()}
+    if not fabric.is_global_zero:
+        return
+    with images.replaced(folder) as partial:
+        for stem, table in tables.items():
+            table.insert(0, "index", sets[stem][0])
+            table.to_parquet(partial / f"{stem}.parquet", index=False)
+            print(f"{stem}: {len(table)} images, mean log_prob {table['log_prob'].mean():.1f} nats", flush=True)
+        facts = {
+            "model": name,
+            "dims": model.dims,
+            "levels": model.levels,
+            "lower_bound": model.lower_bound,
+            "draws": draws,
+            "unit": model.unit,
+        }
+        (partial / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -61,28 +86,17 @@ def main() -> None:
     count, draws = values["score"]["images"], values["score"]["draws"][arguments.model]
     weights = Path("data/models") / arguments.benchmark / arguments.model / "best.safetensors"
     name, model = checkpoint.load(weights)
-    model = model.to(Fabric().device)
     source = Path("data/processed") / arguments.benchmark / arguments.side
+    sets = {}
+    for path in sorted(source.glob("*.npy")):
+        x = images.load(path)
+        if x.shape[1:] != model.shape:
+            raise InputError(f"{path} holds images of {x.shape[1:]}, but {weights} was trained on {model.shape}")
+        index = chosen(path.stem, len(x), count, values["seed"])
+        sets[path.stem] = (index, x[index])
     folder = Path("data/scores") / arguments.benchmark / arguments.side / arguments.model
-    with images.replaced(folder) as partial:
-        for path in sorted(source.glob("*.npy")):
-            x = images.load(path)
-            if x.shape[1:] != model.shape:
-                raise InputError(f"{path} holds images of {x.shape[1:]}, but {weights} was trained on {model.shape}")
-            index = chosen(path.stem, len(x), count, values["seed"])
-            table = statistics(model, x[index], draws, path.stem)
-            table.insert(0, "index", index)
-            table.to_parquet(partial / f"{path.stem}.parquet", index=False)
-            print(f"{path.stem}: {len(index)} images, mean log_prob {table['log_prob'].mean():.1f} nats", flush=True)
-        facts = {
-            "model": name,
-            "dims": model.dims,
-            "levels": model.levels,
-            "lower_bound": model.lower_bound,
-            "draws": draws,
-            "unit": model.unit,
-        }
-        (partial / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    work = functools.partial(score, model=model, sets=sets, draws=draws, folder=folder, name=name)
+    processes.run(work, every_core=True)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ from likelihood.errors import InputError
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; exit with status 1 and one sentence on bad input or a full or read-only disk."""
+    """Run a stage's `main`; exit with one sentence on bad input, a full or read-only disk (status 1), an interruption (130)."""
     try:
         main()
+    except KeyboardInterrupt:
+        print("interrupted: run the same again; a training goes on after its last complete epoch", file=sys.stderr)
+        sys.exit(130)
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

@@ -13,7 +13,7 @@ from tests.helpers import ROOT, git
 
 SRC = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-LAYERS = ["errors", "units", "data", "nn", "models", "training", "scores", "metrics", "tables", "figures"]
+LAYERS = ["errors", "units", "data", "nn", "models", "training", "progress", "scores", "metrics", "tables", "figures"]
 
 
 def module_file(name):

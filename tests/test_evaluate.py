@@ -115,6 +115,20 @@ def test_a_likelihood_that_is_not_finite_is_refused_by_model_set_and_image(proje
     assert {file: (project / file).read_bytes() for file in files(project) if file.startswith(("metrics", "plots"))} == before
 
 
+def test_models_that_scored_different_images_are_not_compared(project):
+    table = read(project, "out", "glow", "near")
+    table.loc[0, "index"] += 1
+    write(project, "out", "glow", "near", table)
+    with pytest.raises(InputError, match="glow has scored other images of near than vae: rerun `dvc repro`"):
+        evaluate.main()
+
+
+def test_an_unknown_benchmark_is_refused_by_name(project, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "--benchmark", "other"])
+    with pytest.raises(InputError, match=r"there is no benchmark 'other' in params\.yaml: the known ones are toy"):
+        evaluate.main()
+
+
 def test_the_same_statistics_give_the_same_bytes_and_no_other_files(project):
     before, runs = set(files(project)), []
     for _ in range(2):

@@ -4,95 +4,15 @@ What follows it: what a change of each parameter reruns, experiments, refusals.
 """
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.clone import Clone, ran
 from tests.helpers import ROOT, git
 
-SRC = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 MODELS = ("vae", "pixelcnn", "glow")
-
-
-SMALL = {
-    "fashion_mnist\nbenchmarks": "mnist_5k\nbenchmarks",
-    "epoch_images: 10000": "epoch_images: 256",
-    "validation_images: 1000": "validation_images: 64",
-    "epochs: 60": "epochs: 2",
-    "epochs: 3": "epochs: 2",
-    "epochs: 4": "epochs: 2",
-    "batch_size: 128": "batch_size: 32",
-    "layers: 5": "layers: 2",
-    "channels: 32": "channels: 8",
-    "steps: 16": "steps: 2",
-    "hidden: 64": "hidden: 8",
-    "images: 2000": "images: 60",
-    "    vae: 64": "    vae: 4",
-    "sample_images: 64": "sample_images: 4",
-}
-
-
-class Clone:
-    """A clone of the committed and uncommitted tree, with its own parameters and an empty cache."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        files = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-        for file in files:
-            if (ROOT / file).is_file() and not file.startswith(("metrics/", "plots/", "shipped/")) and file != "dvc.lock":
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / file, folder / file)
-        text = self.read("params.yaml")
-        for old, new in SMALL.items():
-            assert old in text, old
-            text = text.replace(old, new)
-        self.write("params.yaml", text)
-        git("init", "-q", cwd=folder)
-        git("config", "user.name", "test", cwd=folder)
-        git("config", "user.email", "test@example.org", cwd=folder)
-        self.commit()
-
-    def commit(self):
-        git("add", "-A", cwd=self.folder)
-        git("commit", "-qm", "as it is", cwd=self.folder)
-
-    def read(self, file):
-        return (self.folder / file).read_text()
-
-    def write(self, file, text):
-        (self.folder / file).write_text(text)
-
-    def dvc(self, *arguments, check=True):
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "2"}
-        run = subprocess.run(
-            [sys.executable, "-m", "dvc", *arguments], cwd=self.folder, env=environment, capture_output=True, text=True
-        )
-        if check:
-            assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout + run.stderr
-
-    def rerun(self, old, new):
-        """The stages at the frontier that a change of params.yaml makes run, then the change taken back."""
-        text = self.read("params.yaml")
-        assert text.count(old) == 1, old
-        self.write("params.yaml", text.replace(old, new))
-        try:
-            return ran(self.dvc("repro", "--dry"))
-        finally:
-            self.write("params.yaml", text)
-
-
-def ran(output):
-    """Names of the stages that a dvc repro ran, without the benchmark."""
-    lines = [line for line in output.splitlines() if line.startswith("Running stage")]
-    return {line.split("'")[1].replace("@mnist_5k", "").replace("@", "") for line in lines}
 
 
 @pytest.fixture(scope="module")

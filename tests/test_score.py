@@ -1,5 +1,6 @@
-"""The scoring stage: every core takes batches of its own, and nothing but the time shows it."""
+"""The scoring stage: images are dealt out to processes, and nothing but the time shows it."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -8,21 +9,37 @@ import score
 from tests.models import IDS, VARIANTS, build, images
 
 
-@pytest.fixture
-def threads():
-    """Set the number of cores in use, for this test only."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
+class OneOf:
+    """One of several processes, in this one: what it sums over all of them is kept aside instead."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, rank, world):
+        self.global_rank, self.world_size, self.is_global_zero = rank, world, rank == 0
+
+    def all_reduce(self, table, reduce_op):
+        assert reduce_op == "sum"
+        return table
 
 
 @pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)
-def test_scores_stand_in_the_order_of_the_images_on_any_number_of_cores(name, arguments, threads, monkeypatch):
-    model, x = build(name, arguments, (1, 8, 8)), images(23, (1, 8, 8))
-    monkeypatch.setattr(score, "BATCH", 2)
+@pytest.mark.parametrize("count", [23, 2])
+def test_the_shares_of_any_number_of_processes_add_up_to_the_scores_in_order(name, arguments, count, monkeypatch):
+    model, x = build(name, arguments, (1, 8, 8)), images(count, (1, 8, 8))
+    monkeypatch.setattr(type(model), "core_batch", 2)
     expected = pd.DataFrame({key: part.numpy() for key, part in model.statistics(x, draws=2).items()})
-    for number in (1, 2, 3):
-        threads(number)
-        table = score.statistics(model, x.numpy(), 2, name)
-        pd.testing.assert_frame_equal(table, expected, rtol=1e-9, atol=1e-9)
-        assert torch.get_num_threads() == number, "scoring changed how many cores the rest of the process uses"
+    for world in (1, 2, 3):
+        shares = [score.statistics(OneOf(rank, world), model, x.numpy(), 2, name) for rank in range(world)]
+        assert all(len(share) == count for share in shares)
+        scored = sum((share != 0).any(axis=1).astype(int) for share in shares)
+        assert (scored == 1).all(), "an image was scored by no process, or counted twice"
+        pd.testing.assert_frame_equal(sum(shares), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_the_images_chosen_of_a_set_depend_on_its_name_and_the_seed_alone():
+    first = score.chosen("test", 1000, 50, seed=0)
+    assert np.array_equal(first, score.chosen("test", 1000, 50, seed=0))
+    assert np.array_equal(first, np.unique(first))
+    assert not np.array_equal(first, score.chosen("train", 1000, 50, seed=0))
+    assert not np.array_equal(first, score.chosen("test", 1000, 50, seed=1))
+    assert np.array_equal(score.chosen("test", 30, 50, seed=0), np.arange(30))

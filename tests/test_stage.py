@@ -43,3 +43,10 @@ def test_what_only_a_programmer_can_mend_keeps_its_traceback(error):
 
 def test_a_stage_that_succeeds_just_ends():
     assert stage.run(lambda: None) is None
+
+
+def test_an_interruption_says_how_to_go_on(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        stage.run(raising(KeyboardInterrupt()))
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "interrupted: run the same again; a training goes on after its last complete epoch\n"

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from likelihood.errors import InputError
-from likelihood.training import Schedule, batch_indices, fit, validate
+from likelihood.training import Schedule, Training, batch_indices, validate
 from likelihood.units import in_unit
 from tests.models import IDS, VARIANTS, build, images
 
@@ -31,10 +31,13 @@ def data(n, seed):
     return x
 
 
+def prepare(model, schedule=SCHEDULE):
+    return Training(Fabric(accelerator="cpu"), model, data(50, 0), data(20, 1), schedule)
+
+
 def run(name, arguments, schedule=SCHEDULE):
     model = build(name, arguments, SHAPE)
-    epochs = list(fit(Fabric(accelerator="cpu"), model, data(50, 0), data(20, 1), schedule))
-    return model, epochs
+    return model, list(prepare(model, schedule).epochs())
 
 
 @every_model
@@ -48,6 +51,23 @@ def test_training_learns_and_the_same_seed_gives_the_same_weights(name, argument
         assert torch.equal(one, other), key
     other, _ = run(name, arguments, dataclasses.replace(SCHEDULE, seed=1))
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+@every_model
+def test_a_training_restored_after_an_epoch_gives_the_same_weights(name, arguments):
+    whole, epochs = run(name, arguments)
+    first = prepare(build(name, arguments, SHAPE))
+    parts = [next(first.epochs())]
+    state = {key: value.clone() for key, value in first.state().items()}
+    model = build(name, arguments, SHAPE)
+    for parameter in model.parameters():
+        parameter.data += 1.0  # all must come from the state
+    second = prepare(model)
+    second.restore(state, 1)
+    parts += second.epochs()
+    assert parts == epochs
+    for (key, one), other in zip(whole.state_dict().items(), model.state_dict().values(), strict=True):
+        assert torch.equal(one, other), key
 
 
 def test_validation_is_the_mean_log_prob_in_the_model_s_unit():
@@ -81,14 +101,14 @@ def test_a_loss_that_is_not_finite_stops_with_one_sentence():
     model = build(*VARIANTS[0], SHAPE)
     next(model.parameters()).data.fill_(float("nan"))
     with pytest.raises(InputError, match="training stopped: the loss became nan in epoch 1, step 0; lower lr"):
-        list(fit(Fabric(accelerator="cpu"), model, data(50, 0), data(20, 1), SCHEDULE))
+        list(prepare(model).epochs())
 
 
 def test_a_loss_far_beyond_the_uniform_model_s_stops_with_one_sentence():
     model = build("vae", {"hidden": 8, "latent": 2, "likelihood": "logistic"}, SHAPE)
     wild = dataclasses.replace(SCHEDULE, lr=0.9, clip_norm=1e8, warmup=0.0, epochs=30)
     with pytest.raises(InputError, match=r"training (diverged: .* bits/dim in epoch|stopped: the loss became)"):
-        list(fit(Fabric(accelerator="cpu"), model, images(50, SHAPE).numpy(), data(20, 1), wild))
+        list(Training(Fabric(accelerator="cpu"), model, images(50, SHAPE).numpy(), data(20, 1), wild).epochs())
 
 
 def test_a_batch_that_processes_cannot_share_is_refused():
@@ -96,4 +116,4 @@ def test_a_batch_that_processes_cannot_share_is_refused():
         world_size, global_rank = 2, 0
 
     with pytest.raises(InputError, match="batch_size: 7 images cannot be shared evenly by 2 processes"):
-        next(fit(TwoProcesses(), None, data(50, 0), data(20, 1), dataclasses.replace(SCHEDULE, batch_size=7)))
+        Training(TwoProcesses(), None, data(50, 0), data(20, 1), dataclasses.replace(SCHEDULE, batch_size=7))

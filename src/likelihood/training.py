@@ -5,7 +5,7 @@
 An *epoch* is `epoch_images` images, whatever the size of the data set: the unit of validation, snapshots and curves. Step t
 draws its images and its noise from (seed, t) for the global batch, and every process takes its share, so a run does not depend
 on their number. The best epoch is that of the lowest bits/dim on held-out in-distribution images; out-of-distribution images
-never come here.
+never come here. What a step draws depends on nothing before it, so weights and Adam's moments are all that going on needs.
 
 References:
     [1] Adam (Kingma & Ba, 2015), https://arxiv.org/abs/1412.6980
@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from likelihood.errors import InputError
@@ -84,8 +85,10 @@ def permutation(n: int, seed: int, number: int) -> np.ndarray:
 
 def batch_indices(step: int, batch_size: int, n: int, seed: int) -> np.ndarray:
     """Which images a step uses: the next part of an endless chain of permutations of all n, (batch_size,)."""
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    return np.array([permutation(n, seed, int(position // n))[position % n] for position in positions])
+    passes, places = np.divmod(np.arange(step * batch_size, (step + 1) * batch_size), n)
+    return np.concatenate(
+        [permutation(n, seed, number)[places[passes == number]] for number in range(int(passes[0]), int(passes[-1]) + 1)]
+    )
 
 
 def validate(fabric: Fabric, model: LikelihoodModel, images: np.ndarray) -> float:
@@ -100,8 +103,8 @@ def validate(fabric: Fabric, model: LikelihoodModel, images: np.ndarray) -> floa
     return float(in_unit(total.item() / len(images), model.dims, model.unit))
 
 
-def fit(fabric: Fabric, model: LikelihoodModel, train: np.ndarray, validation: np.ndarray, schedule: Schedule) -> Iterator[Epoch]:
-    """Train `model` in place; yield after every epoch.
+class Training:
+    """A training of `model`, in place.
 
     Arguments:
         fabric: where and with how many processes to compute.
@@ -109,52 +112,93 @@ def fit(fabric: Fabric, model: LikelihoodModel, train: np.ndarray, validation: n
         train, validation: uint8 (N, C, H, W), may be memory-mapped.
         schedule: how long and how fast.
 
-    Raises InputError when the loss stops being finite or leaves the uniform model's far behind.
+    Raises InputError when processes cannot share a batch evenly.
     """
-    if schedule.batch_size % fabric.world_size:
-        raise InputError(f"batch_size: {schedule.batch_size} images cannot be shared evenly by {fabric.world_size} processes")
-    share = slice(fabric.global_rank, None, fabric.world_size)
-    model = model.to(fabric.device)
-    # Data-dependent initialisation sees a few batches' worth of images, the same in every process.
-    first = torch.from_numpy(
-        train[np.sort(batch_indices(0, min(8 * schedule.batch_size, len(train)), len(train), schedule.seed))]
-    )
-    noise = model.noise(len(first), np.random.default_rng((schedule.seed, 0)))
-    model.initialize(first.to(fabric.device), noise.to(fabric.device))
-    optimizer = torch.optim.Adam(model.parameters(), lr=schedule.lr, betas=BETAS, fused=True)
-    wrapped, optimizer = fabric.setup(model, optimizer)
-    nats = model.dims * math.log(2.0)  # of one bit/dim
-    uniform = math.log2(model.levels)
-    for epoch in range(1, schedule.epochs + 1):
-        total = 0.0
-        steps = range((epoch - 1) * schedule.steps_per_epoch, epoch * schedule.steps_per_epoch)
+
+    def __init__(
+        self, fabric: Fabric, model: LikelihoodModel, train: np.ndarray, validation: np.ndarray, schedule: Schedule
+    ) -> None:
+        if schedule.batch_size % fabric.world_size:
+            raise InputError(f"batch_size: {schedule.batch_size} images cannot be shared evenly by {fabric.world_size} processes")
+        self.fabric, self.schedule = fabric, schedule
+        self.train, self.validation = train, validation
+        self.model = model.to(fabric.device)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=schedule.lr, betas=BETAS, fused=True)
+        self.done = 0  # epochs
+
+    def state(self) -> dict[str, Tensor]:
+        """What `restore` needs to go on after the last epoch: the weights, and Adam's moments."""
+        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{key}": value for key, value in moments.items()}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor], done: int) -> None:
+        """Go on after `done` epochs from the state of that time; after none there is nothing to restore."""
+        if not done:
+            return
+        self.model.load_state_dict({key[len("model.") :]: value for key, value in tensors.items() if key.startswith("model.")})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, number, name = key.split(".")
+                moments.setdefault(int(number), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.done = done
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train; yield after every epoch. Raises InputError when the loss is not finite or far worse than the uniform model's."""
+        if not self.done:
+            self.initialize()
+        model, optimizer = self.fabric.setup(self.model, self.optimizer)
+        while self.done < self.schedule.epochs:
+            mean = self.epoch(model, optimizer, self.done + 1)
+            self.done += 1
+            train = float(in_unit(mean, self.model.dims, self.model.unit))
+            yield Epoch(self.done, train, validate(self.fabric, self.model, self.validation))
+
+    def initialize(self) -> None:
+        """Data-dependent initialisation, from a few batches' worth of images, the same in every process."""
+        n, seed = len(self.train), self.schedule.seed
+        rows = np.sort(batch_indices(0, min(8 * self.schedule.batch_size, n), n, seed))
+        noise = self.model.noise(len(rows), np.random.default_rng((seed, 0)))
+        self.model.initialize(self.fabric.to_device(torch.from_numpy(self.train[rows])), self.fabric.to_device(noise))
+
+    def epoch(self, model: nn.Module, optimizer: Optimizer, number: int) -> float:
+        """Take the steps of epoch `number`; return the mean log_prob in nats."""
+        fabric, schedule, dims = self.fabric, self.schedule, self.model.dims
+        share = slice(fabric.global_rank, None, fabric.world_size)
+        nats = dims * math.log(2.0)  # of one bit/dim
+        total, count = 0.0, schedule.steps_per_epoch
         bar = tqdm(
-            steps,
-            desc=f"epoch {epoch}/{schedule.epochs}",
+            range((number - 1) * count, number * count),
+            desc=f"epoch {number}/{schedule.epochs}",
             unit="step",
             leave=False,
             disable=None if fabric.is_global_zero else True,
         )
         for step in bar:
-            rows = batch_indices(step, schedule.batch_size, len(train), schedule.seed)
-            noise = model.noise(schedule.batch_size, np.random.default_rng((schedule.seed, 1, step)))
-            x = fabric.to_device(torch.from_numpy(train[rows[share]]))
+            rows = batch_indices(step, schedule.batch_size, len(self.train), schedule.seed)
+            noise = self.model.noise(schedule.batch_size, np.random.default_rng((schedule.seed, 1, step)))
+            x = fabric.to_device(torch.from_numpy(self.train[rows[share]]))
             for group in optimizer.param_groups:
                 group["lr"] = schedule.lr_at(step)
-            log_prob = model.objective(wrapped(x, fabric.to_device(noise[share]))).mean()
+            log_prob = self.model.objective(model(x, fabric.to_device(noise[share]))).mean()
             fabric.backward(-log_prob / nats)
-            fabric.clip_gradients(wrapped, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
+            fabric.clip_gradients(model, optimizer, max_norm=schedule.clip_norm, error_if_nonfinite=False)
             optimizer.step()
             optimizer.zero_grad()
-            total += finite(log_prob, fabric, epoch, step)
-            bar.set_postfix(bits=f"{-log_prob.item() / nats:.3f}")
-        mean = total / len(steps)
-        if -mean / nats > 2.0 * uniform and epoch > 1:
+            value = finite(log_prob, fabric, number, step)
+            total += value
+            if not bar.disable:
+                bar.set_postfix(bits=f"{-value / nats:.3f}")
+        bits, uniform = -total / count / nats, math.log2(self.model.levels)
+        if bits > 2.0 * uniform and number > 1:
             raise InputError(
-                f"training diverged: {-mean / nats:.1f} bits/dim in epoch {epoch}, where a uniform model has {uniform:.0f};"
+                f"training diverged: {bits:.1f} bits/dim in epoch {number}, where a uniform model has {uniform:.0f};"
                 f" lower lr (now {schedule.lr})"
             )
-        yield Epoch(epoch, float(in_unit(mean, model.dims, model.unit)), validate(fabric, model, validation))
+        return total / count
 
 
 def finite(log_prob: Tensor, fabric: Fabric, epoch: int, step: int) -> float:

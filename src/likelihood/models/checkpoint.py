@@ -38,11 +38,16 @@ def save(path: Path, state: dict[str, torch.Tensor], name: str, arguments: dict[
         name: the model's file name, as `glow`.
         arguments: the constructor's arguments; everything that JSON can hold.
     """
+    # One entry: several are written in no fixed order, and the same model must always give the same bytes.
+    write(path, state, {"model": json.dumps({"name": name, "arguments": arguments})})
+
+
+def write(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """Write or replace a safetensors file, whole or not at all; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     try:
-        # One entry: several are written in no fixed order, and the same model must always give the same bytes.
-        save_file(tensors, partial, metadata={"model": json.dumps({"name": name, "arguments": arguments})})
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial, metadata=metadata)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

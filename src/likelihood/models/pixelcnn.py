@@ -36,6 +36,7 @@ class PixelCNN(LikelihoodModel):
         levels: grey levels of a pixel.
     """
 
+    core_batch: ClassVar[int] = 16  # the logits of more leave the cache
     lower_bound: ClassVar[bool] = False
 
     def __init__(self, shape: Shape, layers: int, channels: int, levels: int = 256) -> None:

@@ -1,0 +1,40 @@
+"""How a stage spreads over processes: Lightning Fabric, told by the environment and never by params.yaml.
+
+By default a training is one process whose operations use all cores: on a CPU that is at least as fast as processes that sum their
+gradients. Scoring needs no gradients to be summed, so there every core is a process of its own. `LT_DEVICES=2 LT_STRATEGY=ddp`,
+`fabric run src/train.py …` and torchrun choose otherwise; the stage's command, and so dvc.lock, stays as it is.
+"""
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from lightning_fabric import Fabric
+
+T = TypeVar("T")
+SETTINGS = {"LT_ACCELERATOR", "LT_DEVICES", "LT_STRATEGY", "LT_NUM_NODES"}  # what Fabric reads from the environment
+
+
+def run(function: Callable[[Fabric], T], every_core: bool = False) -> T:
+    """Call `function(fabric)` in every process; return what it returned in the first, or in this one if it is not the only one.
+
+    `every_core` gives each CPU core a process of its own, unless a GPU or the environment decides.
+    """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
+    fabric, cores = Fabric(), torch.get_num_threads()
+    forks = sys.platform == "linux" and fabric.device.type == "cpu" and not SETTINGS & os.environ.keys()
+    if every_core and cores > 1 and forks:
+        fabric = Fabric(accelerator="cpu", devices=cores, strategy="ddp_fork")
+        return fabric.launch(functools.partial(_on_one_thread, function=function))
+    if os.environ.get("LT_CLI_USED") == "1":  # the processes are there already
+        return function(fabric)
+    return fabric.launch(function)
+
+
+def _on_one_thread(fabric: Fabric, function: Callable[[Fabric], T]) -> T:
+    torch.set_num_threads(1)
+    return function(fabric)

@@ -1,0 +1,107 @@
+"""A small copy of the project in an empty folder, and a small workspace for single stage scripts; no network."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tests.helpers import ROOT, git
+
+SMALL = {
+    "fashion_mnist\nbenchmarks": "mnist_5k\nbenchmarks",
+    "epoch_images: 10000": "epoch_images: 256",
+    "validation_images: 1000": "validation_images: 64",
+    "epochs: 60": "epochs: 2",
+    "epochs: 3": "epochs: 2",
+    "epochs: 4": "epochs: 2",
+    "batch_size: 128": "batch_size: 32",
+    "layers: 5": "layers: 2",
+    "channels: 32": "channels: 8",
+    "steps: 16": "steps: 2",
+    "hidden: 64": "hidden: 8",
+    "images: 2000": "images: 60",
+    "    vae: 64": "    vae: 4",
+    "sample_images: 64": "sample_images: 4",
+}
+
+
+def small_parameters():
+    """The text of params.yaml, everything small, on the digits that ship with a package."""
+    text = (ROOT / "params.yaml").read_text()
+    for old, new in SMALL.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def environment():
+    """That of a stage: this Python first, two threads."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "2"}
+
+
+class Clone:
+    """A clone of the committed and uncommitted tree, with its own parameters and an empty cache."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        files = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+        for file in files:
+            if (ROOT / file).is_file() and not file.startswith(("metrics/", "plots/", "shipped/")) and file != "dvc.lock":
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, folder / file)
+        self.write("params.yaml", small_parameters())
+        git("init", "-q", cwd=folder)
+        git("config", "user.name", "test", cwd=folder)
+        git("config", "user.email", "test@example.org", cwd=folder)
+        self.commit()
+
+    def commit(self):
+        git("add", "-A", cwd=self.folder)
+        git("commit", "-qm", "as it is", cwd=self.folder)
+
+    def read(self, file):
+        return (self.folder / file).read_text()
+
+    def write(self, file, text):
+        (self.folder / file).write_text(text)
+
+    def dvc(self, *arguments, check=True):
+        run = subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments], cwd=self.folder, env=environment(), capture_output=True, text=True
+        )
+        if check:
+            assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout + run.stderr
+
+    def rerun(self, old, new):
+        """The stages at the frontier that a change of params.yaml makes run, then the change taken back."""
+        text = self.read("params.yaml")
+        assert text.count(old) == 1, old
+        self.write("params.yaml", text.replace(old, new))
+        try:
+            return ran(self.dvc("repro", "--dry"))
+        finally:
+            self.write("params.yaml", text)
+
+
+def ran(output):
+    """Names of the stages that a dvc repro ran, without the benchmark."""
+    lines = [line for line in output.splitlines() if line.startswith("Running stage")]
+    return {line.split("'")[1].replace("@mnist_5k", "").replace("@", "") for line in lines}
+
+
+def workspace(folder):
+    """What a training and a scoring of the benchmark `mnist_5k` read, with drawn pictures: dark left, bright right."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(small_parameters().replace("  images: 60", "  images: 59"))  # no even number
+    source = folder / "data" / "processed" / "mnist_5k" / "in"
+    source.mkdir(parents=True)
+    for seed, (name, count) in enumerate({"train": 300, "val": 64, "test": 61}.items()):
+        x = np.random.default_rng(seed).integers(0, 60, (count, 1, 28, 28), dtype=np.uint8)
+        x[..., 14:] += 190
+        np.save(source / f"{name}.npy", x)
+    return folder
