@@ -4,17 +4,24 @@ VENV := .venv
 READY := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test bench
+.PHONY: repro test bench quality
 repro: $(READY)
 	dvc repro
 
 test: $(READY)
 	python -m pytest
 
-# Ratios to other implementations on this machine; nothing else should run beside it.
+# Ratios to other implementations on this machine, and how cost grows; nothing else should run beside it.
 bench: $(READY)
 	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
 	PYTHONPATH=src python -m bench.run
+	PYTHONPATH=src python -m bench.growth
+
+# Bits/dim by minutes of training, every family under the same clock: 20 minutes with nothing beside it.
+quality: $(READY)
+	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
+	dvc repro preprocess
+	PYTHONPATH=src python -m bench.quality
 
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one with make PYTHON=...")'

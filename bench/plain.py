@@ -1,19 +1,19 @@
 """Plain implementations to compare with, written for this comparison, computing the same functions as ours.
 
 The plain Gated PixelCNN is the textbook one: NCHW convolutions with full kernels whose forbidden taps are multiplied by zero, and
-sampling by one full forward pass for each value. The plain VAE loop feeds the same network through a DataLoader that decodes one
-picture at a time, as the usual examples do.
+sampling by one full forward pass for each value. The plain VAE loop feeds the same network through a DataLoader of
+torchvision's data set, which decodes one picture at a time, as the usual examples do.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms.functional import to_tensor
+from torch.utils.data import DataLoader
+from torchvision.datasets import MNIST
+from torchvision.transforms import ToTensor
 
 
 class MaskedConv2d(nn.Conv2d):
@@ -84,20 +84,19 @@ class PlainPixelCNN(nn.Module):
         return -F.cross_entropy(self.logits(x), x[:, 0].long(), reduction="none").sum(dim=(1, 2))
 
 
-class Pictures(Dataset):
-    """Pictures decoded one at a time, as in the usual examples."""
+class Pictures(MNIST):
+    """torchvision's own data set of grey pictures, which decodes them one at a time, filled from memory."""
 
     def __init__(self, images: np.ndarray) -> None:
-        self.images = images
+        self.data = torch.from_numpy(images[:, 0])
+        self.targets = torch.zeros(len(images), dtype=torch.long)
+        self.transform, self.target_transform = ToTensor(), None
 
     def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return to_tensor(Image.fromarray(self.images[index, 0]))
+        return len(self.data)
 
 
 def loaded_batches(images: np.ndarray, batch_size: int) -> Iterator[Tensor]:
     """One epoch of uint8 batches through a DataLoader."""
-    for batch in DataLoader(Pictures(images), batch_size=batch_size, shuffle=True, drop_last=True):
+    for batch, _ in DataLoader(Pictures(images), batch_size=batch_size, shuffle=True, drop_last=True):
         yield (batch * 255.0).round().to(torch.uint8)

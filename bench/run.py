@@ -7,27 +7,27 @@ same work on both sides: same batch, same optimiser, same number of parameters w
 """
 
 import argparse
-import json
-import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+import processes
 import score
+from bench.machine import store
 from bench.peers import NormflowsGlow
 from bench.plain import PlainPixelCNN, loaded_batches
 from likelihood.models.base import LikelihoodModel
 from likelihood.models.glow import Glow
 from likelihood.models.pixelcnn import PixelCNN
 from likelihood.models.vae import VAE
+from likelihood.training import Schedule, Training
 
-OUTPUT = Path(__file__).with_name("results.json")
 SHAPE = (1, 28, 28)
 Work = Callable[[], float]  # does some work, returns how many images it did (may be a fraction)
 
@@ -59,10 +59,12 @@ def our_log_prob(model: LikelihoodModel, seed: int = 0) -> Callable[[Tensor], Te
     return lambda x: model.objective(model(x, model.noise(len(x), rng)))
 
 
-def training(model: nn.Module, log_prob: Callable[[Tensor], Tensor], batch: int, steps: int) -> Work:
+def training(
+    model: nn.Module, log_prob: Callable[[Tensor], Tensor], batch: int, steps: int, shape: tuple[int, int, int] = SHAPE
+) -> Work:
     """Optimiser steps on one batch."""
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-5, fused=True)
-    x = pictures(batch)
+    x = pictures(batch, shape)
 
     def work() -> float:
         for _ in range(steps):
@@ -75,11 +77,14 @@ def training(model: nn.Module, log_prob: Callable[[Tensor], Tensor], batch: int,
 
 
 def scoring(model: LikelihoodModel, images: int) -> Work:
-    """Log-likelihoods as the stage `score_in` computes them, its noise included."""
+    """Log-likelihoods as the stage `score_in` computes them, from the start of its processes to the table."""
     x = pictures(images).numpy()
 
+    def everything(fabric: Fabric) -> None:
+        score.statistics(fabric, model, x, 1, "scoring")
+
     def work() -> float:
-        score.statistics(model, x, 1, "scoring")
+        processes.run(everything, every_core=True)
         return images
 
     return work
@@ -103,11 +108,11 @@ def glow() -> list[Comparison]:
     ours = Glow(SHAPE, scales=2, steps=8, hidden=64, coupling="affine", preprocessing="logit")
     ours.initialize(pictures(64), ours.noise(64, np.random.default_rng(0)))
     theirs = NormflowsGlow(steps=8, hidden=64)
-    with torch.no_grad():
-        theirs(pictures(64))  # its data-dependent initialisation
+    theirs.initialize(pictures(64), theirs.noise(64, np.random.default_rng(0)))
     parameters = (count(ours), count(theirs))
-    train = [training(m, f, 64, 4) for m, f in ((ours, our_log_prob(ours)), (theirs, theirs))]
-    evaluation = [scoring(ours, 800), peer_scoring(theirs, 800)]
+    peer = our_log_prob(theirs)
+    train = [training(m, f, 64, 4) for m, f in ((ours, our_log_prob(ours)), (theirs, peer))]
+    evaluation = [scoring(ours, 6000), peer_scoring(peer, 1500)]
     return [
         Comparison("Glow 2×8×64, training", "normflows 1.7.3", *train, parameters),
         Comparison("Glow 2×8×64, scoring", "normflows 1.7.3", *evaluation, parameters),
@@ -121,7 +126,8 @@ def pixelcnn() -> list[Comparison]:
         ours, theirs = PixelCNN(SHAPE, layers, channels), PlainPixelCNN(layers, channels)
         name, parameters = f"Gated PixelCNN {layers}×{channels}", (count(ours), count(theirs))
         train = [training(m, f, batch, 3) for m, f in ((ours, our_log_prob(ours)), (theirs, theirs))]
-        evaluation = [scoring(ours, 200), peer_scoring(theirs, 200)]
+        count_scored = 2000 if layers == 5 else 600
+        evaluation = [scoring(ours, count_scored), peer_scoring(theirs, 200)]
         note = "the peer's full kernels also hold weights that its masks keep at zero"
         found += [
             Comparison(f"{name}, training", "plain implementation", *train, parameters, note),
@@ -161,32 +167,30 @@ def sampling() -> list[Comparison]:
     return found
 
 
-def memory_batches(data: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """One epoch of uint8 batches from one array in memory, as the training loop has it."""
-    order = torch.randperm(len(data))
-    for k in range(len(data) // batch_size):
-        yield data[order[k * batch_size : (k + 1) * batch_size]]
-
-
 def vae(images: int) -> list[Comparison]:
-    """An epoch of the VAE from one array in memory against a DataLoader of pictures."""
-    data, parts = pictures(images), []
-    for batches in (lambda: memory_batches(data, 128), lambda: loaded_batches(data.numpy(), 128)):
-        model = VAE(SHAPE, hidden=400, latent=20, likelihood="logistic")
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-5, fused=True)
-        log_prob = our_log_prob(model)
+    """An epoch of the VAE by the pipeline's loop against the usual one, which reads pictures through a DataLoader."""
+    data = pictures(images).numpy()
+    ours, theirs = [VAE(SHAPE, hidden=400, latent=20, likelihood="logistic") for _ in range(2)]
+    schedule = Schedule(lr=1e-5, batch_size=128, epochs=1, epoch_images=images, warmup=0.05, clip_norm=1.0, seed=0)
+    fabric, log_prob = Fabric(accelerator="cpu", devices=1), our_log_prob(theirs)
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=1e-5)
 
-        def work(batches=batches, optimizer=optimizer, log_prob=log_prob) -> float:  # noqa: ANN001
-            done = 0
-            for x in batches():
-                optimizer.zero_grad()
-                (-log_prob(x).mean()).backward()
-                optimizer.step()
-                done += len(x)
-            return float(done)
+    def loop() -> float:
+        list(Training(fabric, ours, data, data[:1], schedule).epochs())
+        return images
 
-        parts.append(work)
-    return [Comparison("VAE 784-400-20, an epoch", "DataLoader of pictures", *parts, (count(model), count(model)))]
+    def usual() -> float:
+        total = 0.0
+        for x in loaded_batches(data, 128):
+            optimizer.zero_grad()
+            loss = -log_prob(x).mean()
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        return images
+
+    note = "the same model and loss; gradients clipped in ours, not in the peer"
+    return [Comparison("VAE 784-400-20, an epoch", "DataLoader loop", loop, usual, (count(ours), count(theirs)), note)]
 
 
 def rate(work: Work) -> float:
@@ -218,17 +222,7 @@ def main() -> None:
         }
         rows.append(row)
         print(f"{row['comparison']} / {row['peer']}: {row['ratio']} [{row['ratio_min']}, {row['ratio_max']}]", flush=True)
-    cpu = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ""
-    )
-    machine = {
-        "processor": cpu or platform.processor(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "rounds": rounds,
-    }
-    OUTPUT.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    store("results", {"rounds": rounds, "rows": rows})
 
 
 if __name__ == "__main__":

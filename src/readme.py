@@ -1,6 +1,6 @@
-"""Write README's tables from metrics/ and bench/results.json, or with --check say whether they stand there as they should.
+"""Write README's tables from metrics/ and bench/*.json, or with --check say whether they stand there as they should.
 
-Run it after `dvc repro` or `make bench`, before committing: `python src/readme.py`.
+Run it after `dvc repro`, `make bench` or `make quality`, before committing: `python src/readme.py`.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
 README = Path("README.md")
-BENCH = Path("bench/results.json")
+BENCH = Path("bench")
 BASELINES = {"png_size": "PNG size (no model)", "pixel_variance": "pixel variance (no model)", "mean": "mean (no model)"}
 BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
 
@@ -50,12 +50,16 @@ def table(benchmark: str, entry: dict[str, Any], summary: dict[str, Any]) -> str
     return "\n".join(lines)
 
 
+def machine(results: dict[str, Any]) -> str:
+    """The machine that results come from."""
+    found = results["machine"]
+    return f"{found['processor']}, {found['instructions']}, {found['threads']} threads, torch {found['torch']}"
+
+
 def bench_table(results: dict[str, Any]) -> str:
     """The Markdown table of the benchmark."""
-    machine = results["machine"]
     lines = [
-        f"{machine['processor']}, {machine['instructions']}, {machine['threads']} threads, torch {machine['torch']};"
-        f" median [least, greatest] of {machine['rounds']} interleaved rounds.",
+        f"{machine(results)}; median [least, greatest] of {results['rounds']} interleaved rounds.",
         "",
         "| ours | compared with | ratio of speeds | |",
         "|---|---|--:|---|",
@@ -66,6 +70,41 @@ def bench_table(results: dict[str, Any]) -> str:
         spread = f"{row['ratio']:.3g} [{row['ratio_min']:.3g}, {row['ratio_max']:.3g}]"
         lines.append(f"| {row['comparison']} | {row['peer']} | {spread} | {note} |")
     return "\n".join(lines)
+
+
+def quality_table(results: dict[str, Any]) -> str:
+    """The Markdown table of bits/dim by minutes of training: halfway and at the end."""
+    lines = [
+        f"{machine(results)}; {results['test_images']:,} test images, one draw.",
+        "",
+        "| model | images seen | minutes | bits/dim test |",
+        "|---|--:|--:|--:|",
+    ]
+    for name, points in results["curves"].items():
+        sign = "≤ " if name != "pixelcnn" else ""
+        title = TITLES.get(name, "Glow of normflows 1.7.3, same shape and schedule")
+        for point in (points[len(points) // 2 - 1], points[-1]):
+            lines.append(f"| {title} | {point['images']:,} | {point['minutes']:.2f} | {sign}{point['bits_per_dim']:.3f} |")
+    return "\n".join(lines)
+
+
+def growth_table(results: dict[str, Any]) -> str:
+    """The Markdown table of how cost grows."""
+    lines = [
+        f"{machine(results)}; slopes of log cost by log size, 1 is proportional growth; medians of {results['rounds']} rounds.",
+        "",
+        "| model | cost | sizes | measured | slope |",
+        "|---|---|---|---|--:|",
+    ]
+    for row in results["rows"]:
+        sizes = ", ".join(f"{size:,}" for size in row["sizes"])
+        values, unit = (row["megabytes"], "MB") if "megabytes" in row else ([1000 * value for value in row["seconds"]], "ms")
+        measured = ", ".join(f"{value:,.0f}" for value in values)
+        lines.append(f"| {TITLES[row['model']]} | {row['cost']} | {sizes} | {measured} {unit} | {round(row['slope'], 2) + 0.0:.2f} |")
+    return "\n".join(lines)
+
+
+MEASURED = {"results": bench_table, "quality": quality_table, "growth": growth_table}  # bench/<name>.json and its table
 
 
 def rewritten(text: str, name: str, tables: str) -> str:
@@ -91,7 +130,8 @@ def main() -> None:
         tables.append(table(benchmark, values["benchmarks"][benchmark], summary))
     text = README.read_text(encoding="utf-8")
     new = rewritten(text, "results", "\n\n".join(tables))
-    new = rewritten(new, "bench", bench_table(json.loads(BENCH.read_text(encoding="utf-8"))))
+    for name, written in MEASURED.items():
+        new = rewritten(new, f"bench_{name}", written(json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))))
     if check and new != text:
         raise InputError("README's tables differ from metrics/ and bench/: run `python src/readme.py`")
     if not check:

@@ -1,9 +1,11 @@
 """The benchmark compares like with like: the plain implementations compute what ours compute."""
 
+import numpy as np
 import pytest
 import torch
 
 from bench.plain import PlainPixelCNN, loaded_batches
+from likelihood.units import bits_per_dim
 from tests.models import build, images
 
 SHAPE = (1, 9, 8)
@@ -42,6 +44,16 @@ def test_the_data_loader_gives_the_same_pictures():
     seen = torch.cat(list(loaded_batches(x, 5)))
     assert seen.shape == (20, *SHAPE)
     assert sorted(map(bytes, seen.numpy())) == sorted(map(bytes, x))
+
+
+def test_the_published_glow_keeps_the_contract_of_ours():
+    peers = pytest.importorskip("bench.peers", reason="normflows is not installed: make bench installs it", exc_type=ImportError)
+    torch.set_default_dtype(torch.float32)
+    model, x = peers.NormflowsGlow(2, 8), images(5, (1, 28, 28))
+    model.initialize(x, model.noise(5, np.random.default_rng(0)))
+    assert model.log_prob(x).shape == (5,)
+    assert 0 < bits_per_dim(model.log_prob(x), model.dims).mean() < 20
+    assert model.sample(3, torch.Generator().manual_seed(0)).shape == (3, 1, 28, 28)
 
 
 def test_the_published_glow_has_as_many_parameters_as_ours():

@@ -1,0 +1,27 @@
+"""What machine a result comes from, and where results are kept."""
+
+import json
+import platform
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def machine() -> dict[str, str | int]:
+    """Processor, its instructions, threads in use, version of torch."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def store(name: str, result: dict[str, object]) -> None:
+    """Write bench/<name>.json: the result and the machine it comes from."""
+    text = json.dumps({"machine": machine(), **result}, indent=1, ensure_ascii=False)
+    Path(__file__).with_name(f"{name}.json").write_text(text + "\n", encoding="utf-8")
