@@ -100,7 +100,8 @@ def growth_table(results: dict[str, Any]) -> str:
         sizes = ", ".join(f"{size:,}" for size in row["sizes"])
         values, unit = (row["megabytes"], "MB") if "megabytes" in row else ([1000 * value for value in row["seconds"]], "ms")
         measured = ", ".join(f"{value:,.0f}" for value in values)
-        lines.append(f"| {TITLES[row['model']]} | {row['cost']} | {sizes} | {measured} {unit} | {round(row['slope'], 2) + 0.0:.2f} |")
+        slope = round(row["slope"], 2) + 0.0  # no minus zero
+        lines.append(f"| {TITLES[row['model']]} | {row['cost']} | {sizes} | {measured} {unit} | {slope:.2f} |")
     return "\n".join(lines)
 
 
