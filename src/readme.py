@@ -67,7 +67,8 @@ def bench_table(results: dict[str, Any]) -> str:
     for row in results["rows"]:
         counts = "parameters {:,} and {:,}".format(*row["parameters"]) if row["parameters"] else ""
         note = "; ".join(text for text in (counts, row["note"]) if text)
-        spread = f"{row['ratio']:.3g} [{row['ratio_min']:.3g}, {row['ratio_max']:.3g}]"
+        ratio, least, greatest = (f"{row[key]:,.{2 if row[key] < 10 else 0}f}" for key in ("ratio", "ratio_min", "ratio_max"))
+        spread = f"{ratio} [{least}, {greatest}]"
         lines.append(f"| {row['comparison']} | {row['peer']} | {spread} | {note} |")
     return "\n".join(lines)
 
