@@ -29,8 +29,8 @@ from likelihood.training import Schedule, Training
 
 ROUNDS = 5
 DEFAULTS = {
-    "vae": {"hidden": 400, "latent": 20, "likelihood": "logistic"},
-    "pixelcnn": {"layers": 5, "channels": 32},
+    "vae": {"network": "dense", "hidden": 400, "latent": 20, "likelihood": "logistic"},
+    "pixelcnn": {"layers": 5, "channels": 32, "pixels": "softmax"},
     "glow": {"scales": 2, "steps": 8, "hidden": 64, "coupling": "affine", "preprocessing": "logit"},
 }
 WIDTH = {"vae": "hidden", "pixelcnn": "channels", "glow": "hidden"}

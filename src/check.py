@@ -3,6 +3,7 @@
 It depends on all of params.yaml and its output never changes, so it runs after every edit and makes nothing else run.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import params
 import stage
 from likelihood.data import base as data
+from likelihood.data import own
 from likelihood.errors import InputError
 
 OUTPUT = Path("data/checked")
@@ -67,8 +69,13 @@ SHARED: dict[str, Rule] = {
     "sample_images": integer(1, 1024),
 }
 OWN: dict[str, dict[str, Rule]] = {
-    "vae": {"hidden": integer(1, 65_536), "latent": integer(1, 4096), "likelihood": choice("logistic", "bernoulli")},
-    "pixelcnn": {"layers": integer(1, 100), "channels": integer(3, 4096)},
+    "vae": {
+        "network": choice("dense", "convolutional"),
+        "hidden": integer(1, 65_536),
+        "latent": integer(1, 4096),
+        "likelihood": choice("logistic", "bernoulli"),
+    },
+    "pixelcnn": {"layers": integer(1, 100), "channels": integer(3, 4096), "pixels": choice("softmax", "mixture")},
     "glow": {
         "scales": integer(1, 8),
         "steps": integer(1, 256),
@@ -83,7 +90,14 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     "evaluate": {"bootstrap": integer(100, 1_000_000)},
     "plot": {"bins": integer(5, 1000)},
 }
-TOP = ("seed", "run", "benchmarks", "model", *MODELS, *SECTIONS)
+OWN_SET: dict[str, Rule] = {
+    "height": integer(1, 4096),
+    "width": integer(1, 4096),
+    "channels": Rule("1 or 3", lambda v: number(v) and v in (1, 3)),
+    "convert": Rule("true or false", lambda v: isinstance(v, bool)),
+}
+RESERVED = ("train", "val", "test", "images", "baseline")  # names that mean something else beside a set's in the outputs
+TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, *SECTIONS)
 
 
 def check(values: dict[str, Any]) -> None:
@@ -100,6 +114,7 @@ def check(values: dict[str, Any]) -> None:
         for key, rule in rules.items():
             allow(f"{name}.{key}", values[name][key], rule)
     section("score.draws", values["score"]["draws"], dict.fromkeys(MODELS, integer(1, 100_000)), required=MODELS)
+    own_sets(values["own"])
     if not isinstance(values["benchmarks"], dict) or not values["benchmarks"]:
         raise InputError("params.yaml: benchmarks must map names to benchmarks, at least one")
     for name in values["benchmarks"]:
@@ -111,11 +126,22 @@ def check(values: dict[str, Any]) -> None:
             )
 
 
+def own_sets(declared: Any) -> None:  # noqa: ANN401
+    """Check the declarations of the user's own data sets."""
+    if not isinstance(declared, dict):
+        raise InputError(f"params.yaml: own is {declared!r}; it must map names to data sets, or be {{}}")
+    for name in declared:
+        if not re.fullmatch(r"[a-z0-9_]+", str(name)) or name in RESERVED or name in data.names():
+            taken = ", ".join((*RESERVED, *data.names()))
+            raise InputError(f"params.yaml: own.{name} must be a name of a-z, 0-9 and _, and none of {taken}")
+        section(f"own.{name}", declared[name], OWN_SET, required=tuple(OWN_SET))
+
+
 def benchmark(name: str, values: dict[str, Any]) -> None:
     """Check one entry of `benchmarks`, and the models' settings that come of it."""
     here, entry = f"benchmarks.{name}", values["benchmarks"][name]
     known_keys(here, entry, required=("in", "out", *MODELS))
-    sets = data.names()
+    sets = [*data.names(), *values["own"]]
     allow(f"{here}.in", entry["in"], choice(*sets))
     allow(f"{here}.out", entry["out"], Rule("a list of different data sets: " + ", ".join(sets), NAMES.accepts))
     for out in entry["out"]:
@@ -130,6 +156,12 @@ def benchmark(name: str, values: dict[str, Any]) -> None:
                 f"params.yaml: {model}.batch_size is {settings['batch_size']} for benchmark {name}; it must not exceed"
                 f" epoch_images, {settings['epoch_images']}"
             )
+    in_set, scales = own.find(entry["in"], values["own"], Path()), params.of_model(values, "glow", name)["scales"]
+    if not isinstance(in_set, data.Made) and any(size % 2**scales for size in in_set.shape[:2]):
+        height, width = in_set.shape[:2]
+        raise InputError(
+            f"params.yaml: glow.scales is {scales} for benchmark {name}, but images of {height}×{width} cannot be halved as often"
+        )
 
 
 def section(

@@ -1,7 +1,8 @@
 """Stage download: the canonical uint8 images of one benchmark's in-set and out-sets, pixels checked, in data/raw/<benchmark>/.
 
 Writes in/train.npy, in/test.npy and out/<set>.npy. What had to be fetched stays in data/downloads/, outside DVC, so nothing is
-fetched twice; a folder of <set>/<split>.npz named by the environment variable LIKELIHOOD_IMAGES is tried first.
+fetched twice; a folder of <set>/<split>.npz named by the environment variable LIKELIHOOD_IMAGES is tried first. A user's own
+images are in data/own/<set>/.
 """
 
 import argparse
@@ -12,38 +13,50 @@ import numpy as np
 
 import params
 import stage
-from likelihood.data import base, fetching, images
+from likelihood.data import base, fetching, images, own
+from likelihood.data.own import Own
 from likelihood.errors import InputError
 
 DOWNLOADS = Path("data/downloads")
+OWN = Path("data/own")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--benchmark", required=True, help="a name under benchmarks: in params.yaml")
     benchmark = parser.parse_args().benchmark
-    entry = params.of_benchmark(params.load(), benchmark)
-    in_name, out_names = entry["in"], entry["out"]
-    check(benchmark, in_name, out_names)
-    in_set = base.get(in_name)
+    values = params.load()
+    entry = params.of_benchmark(values, benchmark)
+    sets = {name: own.find(name, values["own"], OWN) for name in (entry["in"], *entry["out"])}
+    check(benchmark, entry["in"], entry["out"], sets)
+    in_set = sets[entry["in"]]
     with images.replaced(Path("data/raw") / benchmark) as folder:
-        for split in ("train", "test"):
-            images.save(folder / "in" / f"{split}.npy", fetched(in_name, in_set, split))
-        for name in out_names:
-            out_set = base.get(name)
-            if isinstance(out_set, base.Made):
-                pixels = out_set.make(in_set.shape)
-                print(f"{name}: {len(pixels)} images made")
-            else:
-                pixels = fetched(name, out_set, out_set.out_split)
-            images.save(folder / "out" / f"{name}.npy", pixels)
+        if isinstance(in_set, Own):
+            splits = in_set.in_set()
+        else:
+            splits = {split: fetched(entry["in"], in_set, split) for split in ("train", "test")}
+        for split, pixels in splits.items():
+            images.save(folder / "in" / f"{split}.npy", pixels)
+        for name in entry["out"]:
+            images.save(folder / "out" / f"{name}.npy", out_pixels(name, sets[name], in_set.shape))
 
 
-def check(benchmark: str, in_name: str, out_names: list[str]) -> None:
+def out_pixels(name: str, dataset: own.DataSet, shape: tuple[int, ...]) -> np.ndarray:
+    """The images of an out-set, beside an in-set with images of that shape."""
+    if isinstance(dataset, base.Made):
+        pixels = dataset.make(shape)
+        print(f"{name}: {len(pixels)} images made")
+        return pixels
+    return dataset.out_set() if isinstance(dataset, Own) else fetched(name, dataset, dataset.out_split)
+
+
+def check(benchmark: str, in_name: str, out_names: list[str], sets: dict[str, own.DataSet]) -> None:
     """Refuse, before anything is fetched, a benchmark that makes no sense."""
-    in_set = base.get(in_name)
+    in_set = sets[in_name]
     if isinstance(in_set, base.Made):
         raise InputError(f"benchmark {benchmark} has the made set {in_name} as its in-set: only published sets can be trained on")
+    if not isinstance(in_set, Own) and "train" not in in_set.splits:
+        raise InputError(f"benchmark {benchmark} has {in_name} as its in-set, which has no training images: it can be an out-set")
     if not out_names:
         raise InputError(f"benchmark {benchmark} has no out-set: name at least one under out")
     if in_name in out_names:
@@ -51,15 +64,15 @@ def check(benchmark: str, in_name: str, out_names: list[str]) -> None:
     for name in out_names:
         if out_names.count(name) > 1:
             raise InputError(f"benchmark {benchmark} has the out-set {name} more than once: name it once")
-        out_set = base.get(name)
-        if isinstance(out_set, base.Published) and out_set.shape != in_set.shape:
+        out_set = sets[name]
+        if not isinstance(out_set, base.Made) and out_set.shape != in_set.shape:
             raise InputError(
                 f"benchmark {benchmark} mixes image shapes: {in_name} has {in_set.shape}, {name} has {out_set.shape}; "
                 "all sets of one benchmark must have the same"
             )
 
 
-def fetched(name: str, dataset: base.Published, split: str) -> np.ndarray:
+def fetched(name: str, dataset: base.Published | base.Part, split: str) -> np.ndarray:
     """One split's pixels, with a line that says where they came from."""
     folder = os.environ.get(fetching.FOLDER_VARIABLE)
     pixels, origin = fetching.fetch(name, dataset, split, DOWNLOADS, Path(folder) if folder else None)

@@ -10,31 +10,31 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
 
-T = TypeVar("T")
 SETTINGS = {"LT_ACCELERATOR", "LT_DEVICES", "LT_STRATEGY", "LT_NUM_NODES"}  # what Fabric reads from the environment
 
 
-def run(function: Callable[[Fabric], T], every_core: bool = False) -> T:
-    """Call `function(fabric)` in every process; return what it returned in the first, or in this one if it is not the only one.
+def run(function: Callable[[Fabric], None], every_core: bool = False) -> None:
+    """Call `function(fabric)` in every process.
 
-    `every_core` gives each CPU core a process of its own, unless a GPU or the environment decides.
+    `every_core` gives each CPU core a process of its own, unless a GPU or the environment decides. Nothing comes back: what a
+    process returned would go through a pipe that Fabric reads too late for more than 64 kB.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
     fabric, cores = Fabric(), torch.get_num_threads()
     forks = sys.platform == "linux" and fabric.device.type == "cpu" and not SETTINGS & os.environ.keys()
     if every_core and cores > 1 and forks:
         fabric = Fabric(accelerator="cpu", devices=cores, strategy="ddp_fork")
-        return fabric.launch(functools.partial(_on_one_thread, function=function))
-    if os.environ.get("LT_CLI_USED") == "1":  # the processes are there already
-        return function(fabric)
-    return fabric.launch(function)
+        fabric.launch(functools.partial(_on_one_thread, function=function))
+    elif os.environ.get("LT_CLI_USED") == "1":  # the processes are there already
+        function(fabric)
+    else:
+        fabric.launch(function)
 
 
-def _on_one_thread(fabric: Fabric, function: Callable[[Fabric], T]) -> T:
+def _on_one_thread(fabric: Fabric, function: Callable[[Fabric], None]) -> None:
     torch.set_num_threads(1)
-    return function(fabric)
+    function(fabric)

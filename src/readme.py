@@ -1,4 +1,4 @@
-"""Write README's tables from metrics/ and bench/*.json, or with --check say whether they stand there as they should.
+"""Write README's tables and docs/results.md from metrics/ and bench/*.json; with --check say whether they stand as they should.
 
 Run it after `dvc repro`, `make bench` or `make quality`, before committing: `python src/readme.py`.
 """
@@ -14,9 +14,14 @@ from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
 README = Path("README.md")
+RESULTS = Path("docs/results.md")
 BENCH = Path("bench")
 BASELINES = {"png_size": "PNG size (no model)", "pixel_variance": "pixel variance (no model)", "mean": "mean (no model)"}
 BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
+MADE = ("noise", "constant")
+# Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our name
+# of the pair; the sets there are the whole ones.
+PAPER = {("fashion_mnist", "mnist"): (2.958, 1.833), ("cifar10_30k", "svhn_10k"): (3.464, 2.389)}
 
 
 def cells(found: dict[str, float]) -> str:
@@ -27,7 +32,7 @@ def cells(found: dict[str, float]) -> str:
     )
 
 
-def table(benchmark: str, entry: dict[str, Any], summary: dict[str, Any]) -> str:
+def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     """The Markdown table of one benchmark."""
     images = summary["images"]
     lines = [
@@ -36,17 +41,46 @@ def table(benchmark: str, entry: dict[str, Any], summary: dict[str, Any]) -> str
         "| score | out-set | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | AUPRC | FPR95 |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for row in (row for row in summary if row not in ("baseline", "images")):
-        unit = next(unit for unit in AXIS if unit in summary[row])
-        means, sign, digits = summary[row][unit], "≤ " if row in BOUNDS else "", 3 if unit == "bits_per_dim" else 1
+    for row, unit, means, form in model_rows(summary):
         for out in entry["out"]:
-            likelihoods = " | ".join(f"{sign}{means[name]:.{digits}f}" for name in ("train", "test", out))
+            likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
             title = f"−log p, {TITLES[row]}" + ("" if unit == "bits_per_dim" else " (nats)")
             lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | {likelihoods} | {cells(summary[row][out])} |")
     for name, title in BASELINES.items():
         for out in entry["out"]:
             found = summary["baseline"][name][out]
             lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | – | – | – | {cells(found)} |")
+    return "\n".join(lines)
+
+
+def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float], str]]:
+    """Of every model of a benchmark: row name, unit, mean likelihoods by set, how a mean is written."""
+    rows = []
+    for row in (row for row in summary if row not in ("baseline", "images")):
+        unit = next(unit for unit in AXIS if unit in summary[row])
+        sign, digits = "≤ " if row in BOUNDS else "", 3 if unit == "bits_per_dim" else 1
+        rows.append((row, unit, summary[row][unit], f"{sign}{{:.{digits}f}}"))
+    return rows
+
+
+def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """The Markdown table of every benchmark's natural out-sets, from (entry of params.yaml, metrics) by benchmark."""
+    lines = [
+        "| trained on | out-set | −log p of | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | paper |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for entry, summary in results.values():
+        for out in (out for out in entry["out"] if out not in MADE):
+            for row, unit, means, form in model_rows(summary):
+                likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
+                found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" else None
+                interval = f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
+                title = TITLES[row] + ("" if unit == "bits_per_dim" else " (nats)")
+                theirs = "{:.3f} / {:.3f}".format(*paper) if paper else ""
+                lines.append(
+                    f"| {set_title(entry['in'])} | {set_title(out)} | {title} | {summary['images'][out]:,}"
+                    f" | {likelihoods} | {interval} | {theirs} |"
+                )
     return "\n".join(lines)
 
 
@@ -118,26 +152,43 @@ def rewritten(text: str, name: str, tables: str) -> str:
     return f"{head}{start}\n{tables}\n{end}{rest.split(end)[1]}"
 
 
+def committed(values: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Entry of params.yaml and metrics of every benchmark that has metrics, in the order of params.yaml."""
+    results = {}
+    for benchmark, entry in values["benchmarks"].items():
+        path = Path("metrics") / benchmark / "ood" / "metrics.json"
+        if path.exists():
+            results[benchmark] = (entry, json.loads(path.read_text(encoding="utf-8")))
+        elif benchmark in values["run"]:
+            raise InputError(f"{path} is not here: run `dvc repro`")
+    return results
+
+
+def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """docs/results.md: a table for every benchmark."""
+    tables = "\n\n".join(f"## {name}\n\n{table(*found)}" for name, found in results.items())
+    return f"""# Results
+
+Every benchmark with every out-set, and baselines that need no model; the [README](../README.md) says how to read the columns.
+Written by `python src/readme.py` from `metrics/`.
+
+{tables}
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; fail when README differs")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when a file differs")
     check = parser.parse_args().check
-    values = params.load()
-    tables = []
-    for benchmark in values["run"]:
-        path = Path("metrics") / benchmark / "ood" / "metrics.json"
-        if not path.exists():
-            raise InputError(f"{path} is not here: run `dvc repro`")
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        tables.append(table(benchmark, values["benchmarks"][benchmark], summary))
-    text = README.read_text(encoding="utf-8")
-    new = rewritten(text, "results", "\n\n".join(tables))
+    results = committed(params.load())
+    text = rewritten(README.read_text(encoding="utf-8"), "results", overview(results))
     for name, written in MEASURED.items():
-        new = rewritten(new, f"bench_{name}", written(json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))))
-    if check and new != text:
-        raise InputError("README's tables differ from metrics/ and bench/: run `python src/readme.py`")
-    if not check:
-        README.write_text(new, encoding="utf-8")
+        text = rewritten(text, f"bench_{name}", written(json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))))
+    for path, new in ((README, text), (RESULTS, page(results))):
+        if not check:
+            path.write_text(new, encoding="utf-8")
+        elif not path.exists() or new != path.read_text(encoding="utf-8"):
+            raise InputError(f"{path} differs from metrics/ and bench/: run `python src/readme.py`")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ Reads data/processed/<benchmark>/in only. Writes the weights of the best epoch t
 as best.safetensors, and those of the epochs named in params.yaml to snapshots/; DVCLive writes curves and sample grids to
 metrics/<benchmark>/train/<model>/.
 
-A training that was interrupted goes on after its last complete epoch when settings, data and code are the same. Until it is done
-its state is in data/unfinished/, or in the folder named by the environment variable LIKELIHOOD_UNFINISHED.
+Its state after every epoch is in data/trainings/, or in the folder named by the environment variable LIKELIHOOD_TRAININGS, under
+a hash of settings, data and code. A training that was interrupted goes on from there, and one that was done before, for another
+benchmark with the same in-set, gives its results again.
 """
 
 import argparse
@@ -132,17 +133,18 @@ def train(fabric: Fabric, name: str, benchmark: str) -> None:
     code = {Path(module.__file__) for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
     here = sorted(file for file in code if Path(__file__).parent in file.parents)
     key = fingerprint([name, settings, seed, torch.__version__], [source / "train.npy", source / "val.npy", *here])
-    progress = Progress(Path(os.environ.get("LIKELIHOOD_UNFINISHED", "data/unfinished")) / f"{benchmark}_{name}_{key[:16]}")
+    progress = Progress(Path(os.environ.get("LIKELIHOOD_TRAININGS", "data/trainings")) / f"{name}_{key[:16]}")
     metrics = Path("metrics") / benchmark / "train" / name
     with Live(str(metrics), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         record = Record(progress, live, model, (name, constructor), settings, seed)
-        if record.epochs:
+        if len(record.epochs) == schedule.epochs:
+            print("the same training was done before: taking its results", flush=True)
+        elif record.epochs:
             print(f"going on after epoch {len(record.epochs)} of {schedule.epochs}", flush=True)
         training.restore(*fabric.broadcast((record.state, len(record.epochs))))
         for epoch in training.epochs():
             record.add(epoch, training.state())
         record.finish(Path("data/models") / benchmark / name)
-    progress.remove()
 
 
 def main() -> None:

@@ -14,8 +14,12 @@ NAMES = sorted(module.name for module in pkgutil.iter_modules(likelihood.models.
 
 # Constructor arguments that make each model small, one entry a variant; a model without an entry fails its tests.
 ARGUMENTS = {
-    "vae": [{"hidden": 12, "latent": 3, "likelihood": likelihood} for likelihood in ("logistic", "bernoulli")],
-    "pixelcnn": [{"layers": 3, "channels": 6}],
+    "vae": [
+        {"network": network, "hidden": hidden, "latent": 3, "likelihood": likelihood}
+        for network, hidden in (("dense", 12), ("convolutional", 2))
+        for likelihood in ("logistic", "bernoulli")
+    ],
+    "pixelcnn": [{"layers": 3, "channels": 6, "pixels": pixels} for pixels in ("softmax", "mixture")],
     "glow": [
         {"scales": 2, "steps": 2, "hidden": 8, "coupling": coupling, "preprocessing": preprocessing}
         for coupling, preprocessing in itertools.product(("affine", "additive"), ("logit", "scale"))

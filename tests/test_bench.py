@@ -24,7 +24,7 @@ def plain_twin(model, layers, channels):
         for name in ("link", "skip", *(["residual"] if ours.residual is not None else [])):
             copy(getattr(theirs, name), getattr(ours, name))
     copy(twin.hidden, model.hidden)
-    copy(twin.head, model.head)
+    copy(twin.head, model.pixels.head)
     return twin
 
 
@@ -34,7 +34,7 @@ def copy(theirs, ours):
 
 
 def test_the_plain_pixelcnn_computes_the_same_function():
-    model = build("pixelcnn", {"layers": 3, "channels": 6}, SHAPE)
+    model = build("pixelcnn", {"layers": 3, "channels": 6, "pixels": "softmax"}, SHAPE)
     x = images(4, SHAPE)
     torch.testing.assert_close(plain_twin(model, 3, 6)(x).detach(), model.log_prob(x))
 

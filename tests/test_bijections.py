@@ -124,8 +124,9 @@ def test_split_is_a_normal_density_of_what_leaves_and_can_be_put_back():
         parameter.data += 0.3 * torch.randn(parameter.shape)
     z, kept = torch.randn(2, 4, 4, 3), torch.randn(2, 4, 4, 3)
     x = split.inverse(kept, z)
-    back, log_prob = split(x)
+    back, code, log_prob = split(x)
     torch.testing.assert_close(back, kept)
+    torch.testing.assert_close(code, z)
     jacobian = torch.autograd.functional.jacobian(lambda e: split.inverse(kept[:1], e[None]).flatten(), z[0])
     volume = torch.linalg.slogdet(jacobian[jacobian.flatten(1).abs().sum(dim=1) > 0].flatten(1)).logabsdet
     torch.testing.assert_close(log_prob[0], standard_normal_log_prob(z[:1])[0] - volume)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import download
 import params
@@ -20,8 +21,8 @@ def _empty_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("LIKELIHOOD_IMAGES", raising=False)
 
 
-def run(monkeypatch, benchmarks, name="b"):
-    monkeypatch.setattr(params, "load", lambda: {"benchmarks": benchmarks})
+def run(monkeypatch, benchmarks, name="b", own=None):
+    monkeypatch.setattr(params, "load", lambda: {"benchmarks": benchmarks, "own": own or {}})
     monkeypatch.setattr(sys, "argv", ["download.py", "--benchmark", name])
     download.main()
 
@@ -79,6 +80,7 @@ def test_a_published_out_set_is_its_out_split_and_a_made_one_has_the_colours_of_
         ({"in": "mnist_5k", "out": ["noise", "constant", "noise"]}, "the out-set noise more than once"),
         ({"in": "mnist_5k", "out": []}, "no out-set"),
         ({"in": "noise", "out": ["constant"]}, "the made set noise as its in-set"),
+        ({"in": "notmnist", "out": ["noise"]}, "notmnist as its in-set, which has no training images"),
         ({"in": "unheard_of", "out": ["noise"]}, "no data set 'unheard_of'"),
         ({"in": "mnist_5k", "out": ["unheard_of"]}, "no data set 'unheard_of'"),
     ],
@@ -87,6 +89,27 @@ def test_a_benchmark_that_makes_no_sense_is_refused_before_anything_is_written(m
     with pytest.raises(InputError, match=message):
         run(monkeypatch, {"b": benchmark})
     assert not Path("data").exists()
+
+
+def test_a_user_s_own_images_are_an_in_set_and_an_out_set(monkeypatch):
+    pixels = np.random.RandomState(0).randint(0, 256, (14, 6, 8, 3), dtype=np.uint8)
+    for name, part in (("holidays", pixels[:10]), ("work", pixels[10:])):
+        (Path("data/own") / name).mkdir(parents=True)
+        for number, image in enumerate(part):
+            Image.fromarray(image).save(f"data/own/{name}/{number}.png")
+    own = {name: {"height": 6, "width": 8, "channels": 3, "convert": False} for name in ("holidays", "work")}
+    run(monkeypatch, {"b": {"in": "holidays", "out": ["work", "constant"]}}, own=own)
+    assert {path: np.load(Path("data/raw") / path).shape for path in written()} == {
+        "b/in/train.npy": (8, 6, 8, 3),
+        "b/in/test.npy": (2, 6, 8, 3),
+        "b/out/work.npy": (4, 6, 8, 3),
+        "b/out/constant.npy": (256, 6, 8, 3),
+    }
+    before = written()
+    Path("data/own/work/9.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"data/own/work/9\.png cannot be read as a picture"):
+        run(monkeypatch, {"b": {"in": "holidays", "out": ["work", "constant"]}}, own=own)
+    assert written() == before
 
 
 def test_an_unknown_benchmark_is_refused_with_the_known_ones(monkeypatch):

@@ -166,9 +166,20 @@ def test_a_bound_lies_below_the_log_probability_and_rises_to_it(name, arguments)
 @pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
 def test_a_constant_head_gives_eight_bits_per_dim(shape):
     model = build("pixelcnn", ARGUMENTS["pixelcnn"][0], shape)
-    torch.nn.init.zeros_(model.head.weight)
-    torch.nn.init.constant_(model.head.bias, 0.7)
+    torch.nn.init.zeros_(model.pixels.head.weight)
+    torch.nn.init.constant_(model.pixels.head.bias, 0.7)
     torch.testing.assert_close(bits_per_dim(model.log_prob(images(3, shape)), model.dims), torch.full((3,), 8.0))
+
+
+@pytest.mark.parametrize("scales", [1, 2])
+def test_the_latent_norm_of_glow_is_that_of_the_latents_its_prior_sees(scales):
+    model = build("glow", {**ARGUMENTS["glow"][0], "scales": scales}, (3, 8, 8))
+    for split in model.splits:
+        torch.nn.init.zeros_(split.prior.weight)  # a standard normal prior, as that of the last latents
+        torch.nn.init.zeros_(split.prior.bias)
+    parts = model.statistics(images(3, (3, 8, 8)))
+    expected = -0.5 * (parts["latent_norm"] ** 2 + model.dims * math.log(2.0 * math.pi))
+    torch.testing.assert_close(parts["log_pz"], expected)
 
 
 def test_a_uniform_model_has_eight_bits_per_dim():

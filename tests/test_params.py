@@ -44,6 +44,7 @@ def test_all_models_inherit_the_shared_lr_and_it_is_not_one_thousandth():
     assert all(VALUES[model]["lr"] is None for model in check.MODELS)
 
 
+MINE = {"height": 8, "width": 8, "channels": 3, "convert": True}
 WRONG = [
     ("model.lr", "abc", "model.lr is 'abc'; it must be a number above 0.0 and below 1.0"),
     ("model.lr", float("nan"), "model.lr is nan; it must be a number"),
@@ -63,7 +64,17 @@ WRONG = [
     ("seed", "0", "seed is '0'"),
     ("run", [], "run is []; it must be a list of different names, at least one"),
     ("run", "fashion_mnist", "run is 'fashion_mnist'"),
-    ("run", ["cifar"], "run names 'cifar', which benchmarks does not define; defined: fashion_mnist, mnist_5k"),
+    ("run", ["cifar"], "run names 'cifar', which benchmarks does not define; defined: fashion_mnist, "),
+    ("pixelcnn.pixels", "logistic", "pixelcnn.pixels is 'logistic'; it must be one of softmax, mixture"),
+    ("vae.network", "conv", "vae.network is 'conv'; it must be one of dense, convolutional"),
+    ("own", None, "own is None; it must map names to data sets, or be {}"),
+    ("own", {"mine": {"height": 8}}, "own.mine.width is missing"),
+    ("own", {"mine": {**MINE, "channels": 4}}, "own.mine.channels is 4; it must be 1 or 3"),
+    ("own", {"mine": {**MINE, "convert": "yes"}}, "own.mine.convert is 'yes'; it must be true or false"),
+    ("own", {"mnist": MINE}, "own.mnist must be a name of a-z, 0-9 and _, and none of train"),
+    ("own", {"test": MINE}, "own.test must be a name"),
+    ("own", {"../mine": MINE}, "own.../mine must be a name"),
+    ("glow.scales", 3, "glow.scales is 3 for benchmark fashion_mnist, but images of 28×28 cannot be halved as often"),
     ("benchmarks.mnist_5k.in", "mnist_6k", "benchmarks.mnist_5k.in is 'mnist_6k'; it must be one of"),
     ("benchmarks.mnist_5k.out", ["nois"], "benchmarks.mnist_5k.out is 'nois'; it must be one of"),
     ("benchmarks.mnist_5k.out", ["mnist_5k"], "benchmarks.mnist_5k.out holds 'mnist_5k', which is its in-set"),
@@ -87,6 +98,16 @@ def test_a_wrong_value_is_refused_with_its_key_itself_and_what_is_allowed(key, v
         place = place[part]
     place[last] = value
     with pytest.raises(InputError, match=re.escape(f"params.yaml: {message}")):
+        check.check(values)
+
+
+def test_a_benchmark_may_name_the_user_s_own_sets():
+    values = copy.deepcopy(VALUES)
+    values["own"] = {"mine": MINE, "theirs": MINE}
+    values["benchmarks"]["mine"] = {"in": "mine", "out": ["theirs", "noise"], "vae": {}, "pixelcnn": {}, "glow": {}}
+    check.check(values)
+    values["own"]["mine"] = {**MINE, "height": 6}
+    with pytest.raises(InputError, match=r"glow\.scales is 2 for benchmark mine, but images of 6×8 cannot be halved as often"):
         check.check(values)
 
 

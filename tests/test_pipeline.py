@@ -57,13 +57,14 @@ def test_weights_samples_curves_and_figures_are_there(clone):
     assert {path.name for path in figures.iterdir()} == {"likelihoods.png", "curves.png", "samples.png"}
 
 
-LAST = "    vae: {}\n    pixelcnn: {}\n    glow: {}\npreprocess"  # the end of the last benchmark, after its out-sets
+LAST = "    vae: {}\n    pixelcnn: {}\n    glow: {}\nown: {}\npreprocess"  # the end of the last benchmark, after its out-sets
 RERUNS = [
     ("seed: 0", "seed: 1", {"preprocess", "train_vae", "train_pixelcnn", "train_glow", "evaluate"}),
     ("  lr: 0.005", "  lr: 0.001", {"train_vae", "train_pixelcnn", "train_glow", "plot"}),
     ("vae:\n  lr:", "vae:\n  lr: 0.001", {"train_vae", "plot"}),
     ("  layers: 2", "  layers: 3", {"train_pixelcnn", "plot"}),
     ("  coupling: affine", "  coupling: additive", {"train_glow", "plot"}),
+    ("own: {}", "own:\n  mine: {height: 8, width: 8, channels: 3, convert: true}", {"download"}),
     ("validation_fraction: 0.1", "validation_fraction: 0.2", {"preprocess"}),
     ("    glow: 4", "    glow: 5", {"score_in-glow", "score_out-glow"}),
     ("bootstrap: 1000", "bootstrap: 500", {"evaluate"}),

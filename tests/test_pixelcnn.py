@@ -1,4 +1,6 @@
-"""Autoregression of the PixelCNN, exact to the last bit, and the cached sampler against the full forward pass."""
+"""Autoregression of the PixelCNN, and the cached sampler against the full forward pass."""
+
+import math
 
 import pytest
 import torch
@@ -7,36 +9,48 @@ from torch.nn import functional as F
 from likelihood.nn.incremental import sample_pixels
 from likelihood.nn.masked import HorizontalConv, MaskedLinear, VerticalConv, groups
 from likelihood.nn.pixels import to_unit_interval
-from tests.models import ARGUMENTS, build, images
+from tests.models import build, images
 
+ROUNDING = 1e-11  # in double precision; what one value tells another is many orders above it
 SHAPES = [(1, 6, 7), (3, 5, 4)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
+every_kind = pytest.mark.parametrize("pixels", ["softmax", "mixture"])
 
 
-def logits_of(model, x):
-    """Logits of the full forward pass, (B, H, W, C, levels)."""
+def features_of(model, x):
+    """What the full forward pass reads its conditionals from, (B, H, W, channels)."""
     v = h = to_unit_interval(x, model.levels).permute(0, 2, 3, 1)
     total = 0
     for layer in model.layers:
         v, h, skip = layer(v, h)
         total = total + skip
-    return model.logits(total)
+    return model.features(total)
 
 
-def pixelcnn(shape, layers=4):
-    return build("pixelcnn", {**ARGUMENTS["pixelcnn"][0], "layers": layers, "channels": 30}, shape)
+def conditionals_of(model, x):
+    """log P of every level of every value given those before it, from the full forward pass: (B, H, W, C, levels)."""
+    features = features_of(model, x)
+    pixels = x.permute(0, 2, 3, 1)
+    flat = [model.pixels.levels_log_prob(pixels.flatten(0, 2), features.flatten(0, 2), color) for color in range(x.shape[1])]
+    return torch.stack(flat, dim=1).view(*pixels.shape, model.levels)
 
 
+def pixelcnn(shape, pixels, layers=4):
+    return build("pixelcnn", {"layers": layers, "channels": 30, "pixels": pixels}, shape)
+
+
+@every_kind
 @every_shape
-def test_changing_a_value_changes_no_earlier_logit_and_the_next_one(shape):
-    model, x = pixelcnn(shape), images(2, shape)
+def test_changing_a_value_changes_no_earlier_conditional_and_the_next_one(shape, pixels):
+    model, x = pixelcnn(shape, pixels), images(2, shape)
     colors, height, width = shape
-    before = logits_of(model, x)
+    before = conditionals_of(model, x)
     order = [(r, c, k) for r in range(height) for c in range(width) for k in range(colors)]
     for position, (row, column, color) in enumerate(order):
         changed = x.clone()
         changed[:, color, row, column] += 100
-        moved = (logits_of(model, changed) != before).any(dim=-1).any(dim=0).flatten()  # (H·W·C,)
+        difference = (conditionals_of(model, changed) - before).abs().amax(dim=(0, -1)).flatten()  # (H·W·C,)
+        moved = difference > ROUNDING
         assert not moved[: position + 1].any(), f"value {(row, column, color)} reaches itself or an earlier one"
         if position + 1 < len(order):
             assert moved[position + 1 :].any(), f"value {(row, column, color)} reaches nothing"
@@ -45,52 +59,74 @@ def test_changing_a_value_changes_no_earlier_logit_and_the_next_one(shape):
                 assert moved[position + 1]
 
 
-def test_there_is_no_blind_spot():
+@every_kind
+def test_there_is_no_blind_spot(pixels):
     shape = (1, 5, 9)
-    model, x = pixelcnn(shape, layers=6), images(1, shape)
-    before = logits_of(model, x)[0, 4, 4]
+    model, x = pixelcnn(shape, pixels, layers=6), images(1, shape)
+    before = conditionals_of(model, x)[0, 4, 4]
     for row in range(5):
         for column in range(9):
             if (row, column) >= (4, 4):
                 continue
             changed = x.clone()
             changed[0, 0, row, column] += 100
-            assert (logits_of(model, changed)[0, 4, 4] != before).any(), (row, column)
+            assert (conditionals_of(model, changed)[0, 4, 4] - before).abs().max() > ROUNDING, (row, column)
 
 
+@every_kind
 @every_shape
-def test_teacher_forced_logits_of_the_cached_sampler_equal_the_full_forward_pass(shape):
-    model, x = pixelcnn(shape), images(3, shape)
-    full = logits_of(model, x)
+def test_teacher_forced_features_of_the_cached_sampler_equal_the_full_forward_pass(shape, pixels):
+    model, x = pixelcnn(shape, pixels), images(3, shape)
+    full = conditionals_of(model, x)
     seen = torch.zeros_like(full)
 
-    def teacher(logits, row, column, color):
-        seen[:, row, column, color] = logits
+    def teacher(skip, pixel, row, column, color):
+        assert torch.equal(pixel[:, :color], x[:, :color, row, column])
+        seen[:, row, column, color] = model.pixels.levels_log_prob(pixel, model.features(skip), color)
         return x[:, color, row, column]
 
     with torch.no_grad():
-        result = sample_pixels(model.layers, model.logits, model.shape, model.levels, 3, teacher)
+        result = sample_pixels(model.layers, model.shape, model.levels, model.pixels.order, 3, teacher)
     assert torch.equal(result, x)
     torch.testing.assert_close(seen, full, rtol=1e-10, atol=1e-10)
 
 
+@every_kind
 @every_shape
-def test_log_prob_is_the_sum_of_the_conditionals(shape):
-    model, x = pixelcnn(shape), images(3, shape)
-    conditionals = F.log_softmax(logits_of(model, x), dim=-1).gather(-1, x.permute(0, 2, 3, 1).long()[..., None])
-    torch.testing.assert_close(model.log_prob(x), conditionals.sum(dim=(1, 2, 3, 4)))
+def test_log_prob_is_the_sum_of_the_conditionals(shape, pixels):
+    model, x = pixelcnn(shape, pixels), images(3, shape)
+    conditionals = conditionals_of(model, x)
+    torch.testing.assert_close(conditionals.exp().sum(dim=-1), torch.ones(conditionals.shape[:-1]))
+    chosen = conditionals.gather(-1, x.permute(0, 2, 3, 1).long()[..., None]).squeeze(-1)
+    torch.testing.assert_close(model.log_prob(x), chosen.sum(dim=(1, 2, 3)))
+    parts = model.statistics(x)
+    for color in range(shape[0]):
+        torch.testing.assert_close(parts[f"channel_{color}"], chosen[..., color].sum(dim=(1, 2)))
 
 
-def test_samples_have_the_frequencies_of_the_model():
-    model = build("pixelcnn", ARGUMENTS["pixelcnn"][0], (1, 1, 2), levels=3)
-    for parameter in model.head.parameters():
-        parameter.data *= 5.0  # far from uniform, so that a sampler that ignores the logits is caught
-    every = torch.cartesian_prod(*[torch.arange(3, dtype=torch.uint8)] * 2).view(-1, 1, 1, 2)
+@every_kind
+@pytest.mark.parametrize("shape", [(1, 1, 2), (3, 1, 1)], ids=["grey", "colour"])
+def test_samples_have_the_frequencies_of_the_model(shape, pixels):
+    model = build("pixelcnn", {"layers": 3, "channels": 6, "pixels": pixels}, shape, levels=3)
+    for parameter in model.pixels.head.parameters():
+        parameter.data *= 5.0  # far from uniform, so that a sampler that ignores the features is caught
+    dims = math.prod(shape)
+    every = torch.cartesian_prod(*[torch.arange(3, dtype=torch.uint8)] * dims).view(-1, *shape)
     expected = model.log_prob(every).exp()
-    samples = model.sample(20_000, torch.Generator().manual_seed(0)).view(-1, 2).long()
-    frequencies = torch.bincount(samples[:, 0] * 3 + samples[:, 1], minlength=9) / 20_000
-    assert (expected - 1 / 9).abs().max() > 0.02
+    place = 3 ** torch.arange(dims).flip(0)
+    samples = model.sample(20_000, torch.Generator().manual_seed(0)).view(-1, dims).long()
+    frequencies = torch.bincount((samples * place).sum(dim=1), minlength=len(every)) / 20_000
+    assert (expected - 1 / len(every)).abs().max() > 0.02
     torch.testing.assert_close(frequencies, expected, atol=0.015, rtol=0.0)
+
+
+def test_a_mixture_has_colours_that_know_each_other():
+    model, x = pixelcnn((3, 2, 2), "mixture"), images(1, (3, 2, 2))
+    features = features_of(model, x)[0, 0, 0][None]
+    dark, light = torch.tensor([[10, 0, 0]], dtype=torch.uint8), torch.tensor([[240, 0, 0]], dtype=torch.uint8)
+    greens = [model.pixels.levels_log_prob(pixel, features, 1) for pixel in (dark, light)]
+    assert not torch.allclose(*greens)
+    assert torch.equal(*[model.pixels.levels_log_prob(pixel, features, 0) for pixel in (dark, light)])
 
 
 def test_cropped_convolutions_equal_masked_ones():

@@ -14,7 +14,7 @@ from tests.clone import Clone, environment, ran, workspace
 from tests.helpers import ROOT, files
 
 EPOCHS, STEPS = 4, 8  # steps an epoch
-PLACES = ("data/models", "metrics", "data/unfinished")
+PLACES = ("data/models", "metrics", "data/trainings")
 
 # A training that sends itself a signal at the n-th call of a function: just before the function does its work.
 KILLED = """
@@ -35,7 +35,7 @@ stage.run(train.main)
 """
 
 
-def train(folder, model="vae", kill=None):
+def train(folder, model="vae", kill=None, benchmark="mnist_5k"):
     """Run the training in a folder that holds its own copy of src; `kill` is (owner, function, n-th call, signal)."""
     if not (folder / "src").exists():
         shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -45,7 +45,7 @@ def train(folder, model="vae", kill=None):
         code = KILLED.format(owner=owner, name=name, number=number, signal=int(what))
         command = [sys.executable, "-c", code]
     return subprocess.run(
-        [*command, model, "--benchmark", "mnist_5k"], cwd=folder, env=environment(), capture_output=True, text=True
+        [*command, model, "--benchmark", benchmark], cwd=folder, env=environment(), capture_output=True, text=True
     )
 
 
@@ -80,7 +80,6 @@ CHAIN = [
     (("train.Record", "log", 2, signal.SIGKILL), 1),  # the state of the second epoch is in place, its curves are not
     (("training", "validate", 1, signal.SIGINT), 2),
     (("train.shutil", "copy", 2, signal.SIGKILL), 2),  # all epochs are done, the outputs half in place
-    (("progress.Progress", "remove", 1, signal.SIGKILL), EPOCHS),
     (None, EPOCHS),
 ]
 
@@ -91,10 +90,29 @@ def test_a_training_killed_again_and_again_leaves_what_an_uninterrupted_one_leav
         result = train(folder, kill=kill)
         expected = {None: 0, signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[kill and kill[3]]
         assert result.returncode == expected, (kill, result.stdout + result.stderr)
-        assert (f"going on after epoch {done} of {EPOCHS}" in result.stdout) == (done > 0), (kill, result.stdout)
+        assert (f"going on after epoch {done} of {EPOCHS}" in result.stdout) == (0 < done < EPOCHS), (kill, result.stdout)
+        assert ("the same training was done before" in result.stdout) == (done == EPOCHS), (kill, result.stdout)
         assert ("interrupted: run the same again" in result.stderr) == (expected == 130), result.stderr
         assert "Traceback" not in result.stderr
     assert contents(folder) == uninterrupted
+
+
+def test_another_benchmark_with_the_same_in_set_takes_what_was_trained(uninterrupted, tmp_path):
+    folder = longer(tmp_path)
+    assert train(folder).returncode == 0
+    shutil.copytree(folder / "data/processed/mnist_5k", folder / "data/processed/wide")
+    text = (folder / "params.yaml").read_text()
+    entry = text[text.index("  mnist_5k:\n    in:") : text.index("own: {}")]
+    wide = entry.replace("  mnist_5k:\n", "  wide:\n", 1).replace("    - constant\n", "")
+    (folder / "params.yaml").write_text(text.replace(entry, entry + wide))
+    result = train(folder, benchmark="wide")
+    assert "the same training was done before" in result.stdout, result.stderr
+    assert "epoch 1:" not in result.stdout
+    named = {name: content for name, content in contents(folder).items() if "/wide/" in name}
+    assert named
+    assert named == {
+        name.replace("mnist_5k", "wide"): content for name, content in uninterrupted.items() if "data/trainings" not in name
+    }
 
 
 def change_parameter(folder):
@@ -115,7 +133,7 @@ def change_code(folder):
 
 
 def damage_state(folder):
-    (state,) = (folder / "data/unfinished").glob("*/state.safetensors")
+    (state,) = (folder / "data/trainings").glob("*/state.safetensors")
     state.write_bytes(state.read_bytes()[:1000])
 
 
@@ -142,7 +160,7 @@ def test_a_killed_repro_goes_on_and_locks_what_an_uninterrupted_one_locks(what, 
     with open(tmp_path / "log", "w") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stdout=log, stderr=log, start_new_session=True)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("data/unfinished/*/state.safetensors")):
+    while not list(tmp_path.glob("data/trainings/*/state.safetensors")):
         assert process.poll() is None, (tmp_path / "log").read_text()
         assert time.monotonic() < deadline, (tmp_path / "log").read_text()
         time.sleep(0.01)
@@ -153,6 +171,7 @@ def test_a_killed_repro_goes_on_and_locks_what_an_uninterrupted_one_locks(what, 
     assert "going on after epoch" in output
     assert ran(output) == {"train_glow"}
     lock = clone.read("dvc.lock")
+    shutil.rmtree(tmp_path / "data/trainings")
     clone.dvc("repro", "-f", "-s", "train_glow@mnist_5k")  # without interruption
     assert clone.read("dvc.lock") == lock
     assert ran(clone.dvc("repro", "train_glow")) == set()

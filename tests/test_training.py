@@ -105,7 +105,7 @@ def test_a_loss_that_is_not_finite_stops_with_one_sentence():
 
 
 def test_a_loss_far_beyond_the_uniform_model_s_stops_with_one_sentence():
-    model = build("vae", {"hidden": 8, "latent": 2, "likelihood": "logistic"}, SHAPE)
+    model = build("vae", {"network": "dense", "hidden": 8, "latent": 2, "likelihood": "logistic"}, SHAPE)
     wild = dataclasses.replace(SCHEDULE, lr=0.9, clip_norm=1e8, warmup=0.0, epochs=30)
     with pytest.raises(InputError, match=r"training (diverged: .* bits/dim in epoch|stopped: the loss became)"):
         list(Training(Fabric(accelerator="cpu"), model, images(50, SHAPE).numpy(), data(20, 1), wild).epochs())

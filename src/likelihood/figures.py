@@ -38,9 +38,17 @@ SET_TITLES = {
     "mnist": "MNIST",
     "mnist_5k": "MNIST (5k)",
     "kmnist": "KMNIST",
+    "notmnist": "notMNIST",
+    "omniglot28": "Omniglot 28×28",
+    "cifar10": "CIFAR-10",
+    "cifar10_30k": "CIFAR-10 (30k)",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "svhn_10k": "SVHN (10k)",
     "noise": "uniform noise",
     "constant": "constant grey",
 }
+LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
 AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "nats": "−log p(x), nats"}
 
 
@@ -80,19 +88,20 @@ def likelihood_histograms(
 def histogram_panel(
     ax: Axes, rows: pd.DataFrame, in_name: str, outs: Sequence[str], auroc: Mapping[str, float], bins: int
 ) -> None:
-    """Draw one model's histograms; a set that lies beyond the axis is named at its right end with its mean."""
+    """Draw one model's histograms; of a set that lies beyond the axis the legend has the mean, with an arrow."""
     values = {name: group["value"].to_numpy() for name, group in rows.groupby("set")}
     low = min(0.0, *(float(np.quantile(v, 0.001)) for v in values.values()))
     high = 1.3 * float(np.quantile(values["test"], 0.99))
     edges = np.linspace(low, high, bins + 1)
-    palette, handles, beyond, tallest = colors(outs), [], [], 0.0
+    palette, handles, tallest = colors(outs), [], 0.0
     for name in ("train", "test", *outs):
         x = values[name]
         title = f"{set_title(in_name)} {name}" if name in IN_COLORS else set_title(name)
         label = f"{title} ({len(x):,})" if name in IN_COLORS else f"{title} ({len(x):,}), AUROC {auroc[name]:.3f}"
+        beyond = np.median(x) > high
+        label += f", mean {x.mean():,.1f} →" if beyond else ""
         handles.append(Patch(facecolor=(palette[name], 0.35), edgecolor=palette[name], label=label))
-        if np.median(x) > high:
-            beyond.append((name, float(x.mean())))
+        if beyond:
             continue
         # Of all images, also those beyond the axis: the areas of two sets can be compared.
         density, _ = np.histogram(x, bins=edges)
@@ -100,22 +109,8 @@ def histogram_panel(
         tallest = max(tallest, density.max())
         ax.stairs(density, edges, fill=True, color=palette[name], alpha=0.35)
         ax.stairs(density, edges, color=palette[name], linewidth=1.1)
-    top = (1.55 + 0.18 * len(beyond)) * tallest  # room for the labels of the sets beyond the axis, and above them the legend
-    for i, (name, mean) in enumerate(beyond):
-        height = tallest / top + 0.045 + 0.075 * i
-        ax.annotate(
-            f"{set_title(name)}: mean {mean:,.1f}",
-            xy=(1.0, height),
-            xytext=(0.93, height),
-            xycoords="axes fraction",
-            ha="right",
-            va="center",
-            fontsize=8,
-            color=palette[name],
-            arrowprops={"arrowstyle": "->", "color": palette[name]},
-        )
     ax.set_xlim(low, high)
-    ax.set_ylim(0.0, top)
+    ax.set_ylim(0.0, tallest / (0.93 - LEGEND_LINE * len(handles)))  # the legend stands above the bars
     ax.set_yticks([])
     ax.set_ylabel("density of images")
     ax.legend(handles=handles, loc="upper left", handlelength=1.2)

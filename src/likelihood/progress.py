@@ -1,12 +1,11 @@
-"""What an interrupted training goes on from: its state after the last complete epoch, in a folder that lives until it is done.
+"""What a training goes on from: its state after the last complete epoch.
 
-The folder is named after a hash of all that determines the result (settings, data, code), so a training never goes on from the
+Its folder is named after a hash of all that determines the result (settings, data, code), so a training never goes on from the
 state of another. Epochs, weights and Adam's moments are one file, replaced whole: it is of one epoch at any moment.
 """
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,7 +44,3 @@ class Progress:
                 return epochs, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
         except (FileNotFoundError, SafetensorError):
             return [], {}
-
-    def remove(self) -> None:
-        """Forget the training: it is done."""
-        shutil.rmtree(self.folder)

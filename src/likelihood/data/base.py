@@ -1,8 +1,9 @@
 """The contract of a data set, and the registry by name.
 
 A data set is one file of this folder, `<name>.py`, that defines `DATASET`: a `Published` set, fetched and checked against the
-SHA-256 of its pixels, or a `Made` set, computed in the image shape of the in-set. The file is imported when its name is asked
-for; to add a set, add its file and write its name in params.yaml. Pixels are uint8 in C order, N×H×W (grey) or N×H×W×3 (RGB).
+SHA-256 of its pixels, a named `Part` of one, or a `Made` set, computed in the image shape of the in-set. The file is imported
+when its name is asked for; to add a set, add its file and write its name in params.yaml. Pixels are uint8 in C order, N×H×W
+(grey) or N×H×W×3 (RGB). A user's own images are declared in params.yaml and need no file here (own.py).
 """
 
 import importlib
@@ -37,14 +38,30 @@ class Split:
 
 @dataclass(frozen=True)
 class Published:
-    """A set that exists elsewhere; its sources are tried in order.
+    """A set that exists elsewhere; the user's folder of images comes first, then its sources in order.
 
-    An in-set is trained on the split `train` and tested on `test`; an out-set is the split named `out_split`.
+    An in-set is trained on the split `train` and tested on `test`; an out-set is the split named `out_split`. A set without
+    `train` can only be an out-set.
     """
 
     shape: tuple[int, ...]  # of one image: (H, W) or (H, W, 3)
     splits: Mapping[str, Split]
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...]  # none: only the user's folder of images has it
+    out_split: str = "test"
+    alias: str | None = None  # another name that it may have in the user's folder of images
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images of a published set, under a name of their own: what is known of each split, and where its images stand.
+
+    The positions are those in a split of the whole set, of which the first so many images are enough.
+    """
+
+    of: str  # name of the whole set
+    shape: tuple[int, ...]
+    splits: Mapping[str, Split]
+    positions: Mapping[str, tuple[str, np.ndarray]]  # split of the part -> split of the whole, positions in it
     out_split: str = "test"
 
 
@@ -55,7 +72,7 @@ class Made:
     make: Callable[[tuple[int, ...]], np.ndarray]
 
 
-def get(name: str) -> Published | Made:
+def get(name: str) -> Published | Part | Made:
     """The data set called `name`; InputError listing the known names when there is none."""
     dataset = _dataset(name) if name in _modules() else None
     if dataset is None:
@@ -72,5 +89,5 @@ def _modules() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
 
 
-def _dataset(name: str) -> Published | Made | None:
+def _dataset(name: str) -> Published | Part | Made | None:
     return getattr(importlib.import_module(f"likelihood.data.{name}"), "DATASET", None)

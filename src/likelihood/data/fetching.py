@@ -2,7 +2,8 @@
 
 Order: `<folder>/<set>/<split>.npz` (key `images`), the folder being the one the environment variable LIKELIHOOD_IMAGES names;
 then `<downloads>/<set>/<split>.npy`, kept from an earlier run; then the set's sources, in order. What a source gives is kept in
-`downloads` only after every split has the right count, shape and SHA-256.
+`downloads` only after every split has the right count, shape and SHA-256. A part is cut from the whole set, which the folder may
+hold as `<folder>/<whole>/<split>.npz`, as far as the part needs it.
 """
 
 import errno
@@ -12,27 +13,29 @@ from pathlib import Path
 
 import numpy as np
 
-from likelihood.data import images
-from likelihood.data.base import Published
+from likelihood.data import base, images
+from likelihood.data.base import Part, Published
 from likelihood.errors import InputError
 
 FOLDER_VARIABLE = "LIKELIHOOD_IMAGES"
 
 
-def fetch(name: str, dataset: Published, split: str, downloads: Path, folder: Path | None) -> tuple[np.ndarray, str]:
+def fetch(name: str, dataset: Published | Part, split: str, downloads: Path, folder: Path | None) -> tuple[np.ndarray, str]:
     """One split's canonical pixels, uint8 N×H×W or N×H×W×3, and where they came from.
 
     InputError when the file in `folder` is not the set it claims to be, when every source fails, and when the disk is full.
     """
-    if folder is not None:
-        if not folder.is_dir():
-            raise InputError(f"{FOLDER_VARIABLE} names {folder}, which is not a folder: correct or unset it")
-        given = folder / name / f"{split}.npz"
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"{FOLDER_VARIABLE} names {folder}, which is not a folder: correct or unset it")
+    alias = dataset.alias if isinstance(dataset, Published) else None
+    for given in (folder / known / f"{split}.npz" for known in (name, alias) if folder and known):
         if given.exists():
             pixels = images.load_npz(given)
             if fault := _fault(pixels, dataset, split):
                 raise InputError(f"{given} is not {name} {split}: {fault}; replace or remove it")
             return pixels, str(given)
+    if isinstance(dataset, Part):
+        return _cut(name, dataset, split, downloads, folder)
     kept = downloads / name / f"{split}.npy"
     if kept.exists():
         try:
@@ -45,7 +48,25 @@ def fetch(name: str, dataset: Published, split: str, downloads: Path, folder: Pa
     return _from_sources(name, dataset, split, downloads)
 
 
+def _cut(name: str, dataset: Part, split: str, downloads: Path, folder: Path | None) -> tuple[np.ndarray, str]:
+    """The images of a part, from the leading images of the whole set."""
+    whole_split, positions = dataset.positions[split]
+    given = folder / dataset.of / f"{whole_split}.npz" if folder else None
+    if given and given.exists():
+        pixels, origin = images.load_npz(given), str(given)
+    else:
+        pixels, origin = fetch(dataset.of, base.get(dataset.of), whole_split, downloads, None)
+    needed = int(positions.max()) + 1
+    fault = f"it holds {len(pixels)} images, not the first {needed}" if len(pixels) < needed else None
+    if fault := fault or _fault(pixels[positions], dataset, split):
+        raise InputError(f"{name} {split} cannot be cut from {origin}: {fault}; replace or remove it")
+    return pixels[positions], origin
+
+
 def _from_sources(name: str, dataset: Published, split: str, downloads: Path) -> tuple[np.ndarray, str]:
+    wanted = f"set {FOLDER_VARIABLE} to a folder that holds {dataset.alias or name}/{split}.npz (key 'images', uint8)"
+    if not dataset.sources:
+        raise InputError(f"{name} cannot be downloaded: {wanted}")
     downloads.mkdir(parents=True, exist_ok=True)
     failures = []
     for source in dataset.sources:
@@ -67,8 +88,7 @@ def _from_sources(name: str, dataset: Published, split: str, downloads: Path) ->
             images.save(downloads / name / f"{each}.npy", fetched[each])
         return fetched[split], source.name
     raise InputError(
-        f"{name} could not be had from {', nor from '.join(failures)}: connect to the network and run again, "
-        f"or set {FOLDER_VARIABLE} to a folder that holds {name}/{split}.npz (key 'images', uint8)"
+        f"{name} could not be had from {', nor from '.join(failures)}: connect to the network and run again, or {wanted}"
     )
 
 
@@ -79,7 +99,7 @@ def _first_fault(fetched: Mapping[str, np.ndarray], dataset: Published) -> str |
     return None
 
 
-def _fault(pixels: np.ndarray, dataset: Published, split: str) -> str | None:
+def _fault(pixels: np.ndarray, dataset: Published | Part, split: str) -> str | None:
     """What is wrong with the pixels of a split, or None."""
     expected = dataset.splits[split]
     shape = (expected.count, *dataset.shape)

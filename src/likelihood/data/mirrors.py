@@ -11,8 +11,8 @@ from likelihood.data.base import Source
 TIMEOUT = 20.0  # seconds without an answer after which a mirror counts as unreachable; torchvision itself would wait for ever
 
 
-def torchvision(loader: str) -> Source:
-    """The source that is `torchvision.datasets.<loader>`, a class with the arguments root, train and download."""
+def torchvision(loader: str, by_name: bool = False) -> Source:
+    """The source that is `torchvision.datasets.<loader>`, a class told its split by `train=True`, or by the split's name."""
 
     def fetch(scratch: Path) -> Mapping[str, np.ndarray]:
         from torchvision import datasets  # takes seconds to import and is not needed when nothing is fetched
@@ -21,8 +21,11 @@ def torchvision(loader: str) -> Source:
         socket.setdefaulttimeout(TIMEOUT)
         try:
             load = getattr(datasets, loader)
-            return {split: np.asarray(load(scratch, train=split == "train", download=True).data) for split in ("train", "test")}
+            which = {split: {"split": split} if by_name else {"train": split == "train"} for split in ("train", "test")}
+            pixels = {split: np.asarray(load(scratch, download=True, **choice).data) for split, choice in which.items()}
         finally:
             socket.setdefaulttimeout(before)
+        # Some loaders give colours first.
+        return {split: x.transpose(0, 2, 3, 1) if x.ndim == 4 and x.shape[1] == 3 else x for split, x in pixels.items()}
 
     return Source("torchvision's mirrors", fetch)

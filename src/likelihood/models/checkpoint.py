@@ -4,6 +4,7 @@ The metadata hold the model's name and its constructor's arguments. A model is o
 class is the one there that derives from LikelihoodModel; it is imported when its name is asked for.
 """
 
+import errno
 import importlib
 import json
 import os
@@ -49,6 +50,10 @@ def write(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]
     try:
         save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial, metadata=metadata)
         os.replace(partial, path)
+    except SafetensorError as error:
+        if "No space left on device" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

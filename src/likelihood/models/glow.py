@@ -110,18 +110,24 @@ class Glow(LikelihoodModel):
         return ((x + noise) / self.levels).permute(0, 2, 3, 1).contiguous()
 
     def forward(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """`log_weight` = `log_pz` + `ladj` + `ladj_preprocess` - D log 256, and those parts, each (B,) in nats."""
+        """`log_weight` = `log_pz` + `ladj` + `ladj_preprocess` - D log 256, those parts in nats, and `latent_norm` ‖z‖: (B,)."""
         h, ladj_preprocess = self.preprocess(self.dequantize(x, noise))
-        log_pz, ladj = torch.zeros_like(ladj_preprocess), torch.zeros_like(ladj_preprocess)
+        log_pz = ladj = squared_norm = torch.zeros_like(ladj_preprocess)
         for scale, level in enumerate(self.scales):
             h, level_ladj = level(h)
             ladj = ladj + level_ladj
             if scale < len(self.splits):
-                h, left_log_prob = self.splits[scale](h)
-                log_pz = log_pz + left_log_prob
-        log_pz = log_pz + standard_normal_log_prob(h)
+                h, z, left_log_prob = self.splits[scale](h)
+                log_pz, squared_norm = log_pz + left_log_prob, squared_norm + z.square().sum(dim=(1, 2, 3))
+        log_pz, squared_norm = log_pz + standard_normal_log_prob(h), squared_norm + h.square().sum(dim=(1, 2, 3))
         log_weight = log_pz + ladj + ladj_preprocess - self.dims * math.log(self.levels)
-        return {"log_weight": log_weight, "log_pz": log_pz, "ladj": ladj, "ladj_preprocess": ladj_preprocess}
+        return {
+            "log_weight": log_weight,
+            "log_pz": log_pz,
+            "ladj": ladj,
+            "ladj_preprocess": ladj_preprocess,
+            "latent_norm": squared_norm.sqrt(),
+        }
 
     @torch.no_grad()
     def initialize(self, x: Tensor, noise: Tensor) -> None:
@@ -130,7 +136,7 @@ class Glow(LikelihoodModel):
         for scale, level in enumerate(self.scales):
             h = level.initialize(h)
             if scale < len(self.splits):
-                h, _ = self.splits[scale](h)
+                h, _, _ = self.splits[scale](h)
 
     @torch.inference_mode()
     def sample_continuous(self, n: int, generator: torch.Generator) -> Tensor:

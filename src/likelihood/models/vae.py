@@ -1,4 +1,4 @@
-"""Variational autoencoder with one dense hidden layer on each side [1], 784-400-20-400-784 for 28×28 images.
+"""Variational autoencoder [1], dense (784-400-20-400-784 for 28×28 images) or convolutional (nn/vae_networks.py).
 
     log P(x) >= E_q[log P(x | z)] - KL(q(z | x) || N(0, I)),     q(z | x) = N(mean(x), diag(exp(logvar(x))))
 
@@ -20,21 +20,23 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from likelihood.models.base import LikelihoodModel, Shape
 from likelihood.nn.pixel_distributions import Bernoulli, DiscretizedLogistic
+from likelihood.nn.vae_networks import NETWORKS
 
 LOG_2PI = math.log(2.0 * math.pi)
 LOGVAR_RANGE = (-20.0, 4.0)  # never met in training; far from its images the encoder asks for variances that overflow
 
 
 class VAE(LikelihoodModel):
-    """VAE on flattened images.
+    """VAE.
 
     Arguments:
         shape: (C, H, W) of the images; any size.
-        hidden: units of the hidden layer of encoder and decoder.
+        network: `dense` or `convolutional`.
+        hidden: units of the dense networks' hidden layer, or channels of the first convolution.
         latent: dimensions of z.
         likelihood: `logistic` (8-bit pixels) or `bernoulli` (binarised pixels, in nats).
         levels: grey levels of a pixel.
@@ -43,18 +45,23 @@ class VAE(LikelihoodModel):
     lower_bound: ClassVar[bool] = True
 
     def __init__(
-        self, shape: Shape, hidden: int, latent: int, likelihood: Literal["logistic", "bernoulli"], levels: int = 256
+        self,
+        shape: Shape,
+        network: Literal["dense", "convolutional"],
+        hidden: int,
+        latent: int,
+        likelihood: Literal["logistic", "bernoulli"],
+        levels: int = 256,
     ) -> None:
         super().__init__(shape, levels)
         self.latent = latent
         self.pixels = DiscretizedLogistic(levels) if likelihood == "logistic" else Bernoulli(levels)
         self.unit = "bits_per_dim" if likelihood == "logistic" else "nats"
-        self.encoder = nn.Sequential(nn.Linear(self.dims, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent))
-        self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, self.pixels.outputs * self.dims))
+        self.encoder, self.decoder = NETWORKS[network](self.shape, hidden, latent, self.pixels.outputs)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each (B, latent), from uint8 x (B, C, H, W)."""
-        mean, logvar = self.encoder(self.pixels.to_input(x).flatten(1)).chunk(2, dim=1)
+        mean, logvar = self.encoder(self.pixels.to_input(x)).chunk(2, dim=1)
         return mean, logvar.clamp(*LOGVAR_RANGE)
 
     def reparameterize(self, mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:

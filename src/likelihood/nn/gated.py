@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from likelihood.nn.masked import HorizontalConv, MaskedLinear, VerticalConv, groups
+from likelihood.nn.masked import HorizontalConv, MaskedLinear, VerticalConv
 
 FIRST_KERNEL, KERNEL = 7, 3
 
@@ -27,14 +27,14 @@ def gate(x: Tensor) -> Tensor:
 
 
 class GatedLayer(nn.Module):
-    """One layer of both stacks; `inputs` are the groups of its input's channels, `colors` the image's channels.
+    """One layer of both stacks; `inputs` and `features` are the colour groups of the channels it reads and gives.
 
     The first layer has no residual connections, for its input is the image; the last one gives nothing but its skip connection.
     """
 
-    def __init__(self, inputs: Tensor, channels: int, colors: int, first: bool, last: bool) -> None:
+    def __init__(self, inputs: Tensor, features: Tensor, first: bool, last: bool) -> None:
         super().__init__()
-        features, gated = groups(channels, colors), groups(channels, colors, repeats=2)
+        channels, gated = len(features), features.repeat(2)
         kernel = FIRST_KERNEL if first else KERNEL
         self.first, self.last = first, last
         self.vertical = VerticalConv(len(inputs), 2 * channels, kernel)

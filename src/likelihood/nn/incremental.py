@@ -2,8 +2,8 @@
 
 When a row is complete, the vertical stack of that row is one convolution over the last rows of each layer's input, which are
 kept. Within a row the horizontal stack moves one pixel at a time: a layer keeps its inputs of the row so far and looks at the
-last k of them. For a colour image the current pixel is evaluated once for each of its channels. A picture then costs about
-one full forward pass, where drawing from full forward passes costs H · W · C of them.
+last k of them. A pixel is evaluated once for each of its colours that the network tells apart. A picture then costs about one
+full forward pass, where drawing from full forward passes costs H · W · C of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,18 +14,17 @@ from torch import Tensor
 from likelihood.nn.gated import GatedLayer
 from likelihood.nn.pixels import to_unit_interval
 
-Logits = Callable[[Tensor], Tensor]
-Draw = Callable[[Tensor, int, int, int], Tensor]
+Draw = Callable[[Tensor, Tensor, int, int, int], Tensor]
 
 
 def sample_pixels(
-    layers: Sequence[GatedLayer], logits: Logits, shape: tuple[int, int, int], levels: int, n: int, draw: Draw
+    layers: Sequence[GatedLayer], shape: tuple[int, int, int], levels: int, order: int, n: int, draw: Draw
 ) -> Tensor:
     """Visit the pixels of n images of shape (C, H, W) in order and let `draw` choose their values: uint8 (n, C, H, W).
 
-    `logits` maps summed skip connections (n, channels) to (n, C, levels); `draw(logits (n, levels), row, column, colour)`
-    returns values (n,). Drawing from the logits samples; returning the pixels of given images is teacher forcing, and the
-    logits are then those of the full forward pass.
+    `draw(skip (n, channels), pixel (n, C), row, column, colour)` returns values (n,) from the summed skip connections and the
+    pixel so far. Drawing from what they predict samples; returning the pixels of given images is teacher forcing, and the
+    skip connections are then those of the full forward pass. `order` is C where the layers keep the colours apart, else 1.
     """
     colors, height, width = shape
     like = layers[0].link.weight
@@ -34,7 +33,7 @@ def sample_pixels(
     above = [like.new_zeros(n, layer.vertical.rows, width, layer.vertical.in_channels) for layer in layers]
     links = [like.new_zeros(n, width, layer.link.out_features) for layer in layers]  # row 0 hears of nothing
     for row in range(height):
-        fill_row(layers, logits, levels, image[:, row], links, lambda *at, row=row: draw(at[0], row, *at[1:]))
+        fill_row(layers, levels, order, image[:, row], links, lambda *at, row=row: draw(*at[:2], row, *at[2:]))
         v = to_unit_interval(image[:, row : row + 1], levels)  # (n, 1, W, C)
         for k, layer in enumerate(layers):
             above[k] = torch.cat([above[k][:, 1:], v], dim=1)
@@ -46,11 +45,11 @@ def sample_pixels(
 
 def fill_row(
     layers: Sequence[GatedLayer],
-    logits: Logits,
     levels: int,
+    order: int,
     row: Tensor,
     links: list[Tensor],
-    draw: Callable[[Tensor, int, int], Tensor],
+    draw: Callable[[Tensor, Tensor, int, int], Tensor],
 ) -> None:
     """Fill one row (n, W, C) in place, given `links` (n, W, 2 · channels), what each layer hears of the rows above."""
     n, width, colors = row.shape
@@ -61,13 +60,14 @@ def fill_row(
     ]
     for column in range(width):
         for color in range(colors):
-            h = to_unit_interval(row[:, column], levels)  # (n, C); colours not drawn yet are masked out
-            skips = 0
-            for layer, link, known in zip(layers, links, inputs, strict=True):
-                end = column + layer.horizontal.kernel
-                known[:, end - 1] = h
-                h, skip = layer.horizontal_out(layer.horizontal.at(known[:, column:end]), link[:, column], h)
-                skips = skips + skip
-            row[:, column, color] = draw(logits(skips)[:, color], column, color).to(torch.uint8)
+            if color < order:
+                h = to_unit_interval(row[:, column], levels)  # (n, C); colours not drawn yet are masked out
+                skips = torch.zeros((), device=h.device)
+                for layer, link, known in zip(layers, links, inputs, strict=True):
+                    end = column + layer.horizontal.kernel
+                    known[:, end - 1] = h
+                    h, skip = layer.horizontal_out(layer.horizontal.at(known[:, column:end]), link[:, column], h)
+                    skips = skips + skip
+            row[:, column, color] = draw(skips, row[:, column], column, color).to(torch.uint8)
         # Complete the first layer's input; the deeper ones' see the colours before their own only (mask A), so they are.
         inputs[0][:, column + layers[0].horizontal.kernel - 1] = to_unit_interval(row[:, column], levels)

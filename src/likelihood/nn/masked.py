@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def groups(features: int, colors: int, repeats: int = 1) -> Tensor:
-    """Colour group 0 … colors - 1 of each of `features` features, in order, the whole repeated: (features · repeats,)."""
-    return (torch.arange(features) * colors // features).repeat(repeats)
+def groups(features: int, count: int) -> Tensor:
+    """Group 0 … count - 1 of each of `features` features, in order: (features,)."""
+    return torch.arange(features) * count // features
 
 
 def channel_mask(inputs: Tensor, outputs: Tensor, mask_type: Literal["A", "B"]) -> Tensor:

@@ -23,6 +23,18 @@ from likelihood.nn.pixels import to_unit_interval
 LOG_SCALE_LIMIT = 7.0
 
 
+def logistic_log_prob(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """Log-probability of levels x under logistics rounded to `levels` levels, in nats; the shapes broadcast."""
+    inverse_scale = torch.exp(-log_scale.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT))
+    width = 2.0 / (levels - 1)
+    lower = (to_unit_interval(x, levels) - 0.5 * width - mean) * inverse_scale
+    cell = width * inverse_scale
+    below_upper = F.logsigmoid(lower + cell).masked_fill(x == levels - 1, 0.0)
+    above_lower = F.logsigmoid(-lower).masked_fill(x == 0, 0.0)
+    inner = torch.log(-torch.expm1(-cell)).masked_fill((x == 0) | (x == levels - 1), 0.0)
+    return below_upper + above_lower + inner
+
+
 class DiscretizedLogistic:
     """A logistic distribution rounded to `levels` grey levels; two outputs a pixel, mean and log-scale."""
 
@@ -35,25 +47,13 @@ class DiscretizedLogistic:
         """What the encoder sees of uint8 x: floats in [-1, 1]."""
         return to_unit_interval(x, self.levels)
 
-    def mean_and_log_scale(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """The two parameters, each (B, C, H, W), from outputs (B, 2, C, H, W)."""
-        return outputs[:, 0], outputs[:, 1].clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
-
     def log_prob(self, x: Tensor, outputs: Tensor) -> Tensor:
         """Log-probability of each pixel of uint8 x (B, C, H, W) given outputs (B, 2, C, H, W): (B, C, H, W) in nats."""
-        mean, log_scale = self.mean_and_log_scale(outputs)
-        inverse_scale = torch.exp(-log_scale)
-        width = 2.0 / (self.levels - 1)
-        lower = (to_unit_interval(x, self.levels) - 0.5 * width - mean) * inverse_scale
-        cell = width * inverse_scale
-        below_upper = F.logsigmoid(lower + cell).masked_fill(x == self.levels - 1, 0.0)
-        above_lower = F.logsigmoid(-lower).masked_fill(x == 0, 0.0)
-        inner = torch.log(-torch.expm1(-cell)).masked_fill((x == 0) | (x == self.levels - 1), 0.0)
-        return below_upper + above_lower + inner
+        return logistic_log_prob(x, outputs[:, 0], outputs[:, 1], self.levels)
 
     def sample(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw each pixel by inverting the distribution function, then rounding: uint8 (B, C, H, W)."""
-        mean, log_scale = self.mean_and_log_scale(outputs)
+        mean, log_scale = outputs[:, 0], outputs[:, 1].clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
         u = torch.rand(mean.shape, generator=generator).to(mean).clamp(1e-6, 1.0 - 1e-6)
         value = mean + torch.exp(log_scale) * torch.logit(u)
         level = torch.round((value + 1.0) * (0.5 * (self.levels - 1)))

@@ -39,12 +39,12 @@ class Split(nn.Module):
         mean, log_std = self.prior(kept.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).chunk(2, dim=-1)
         return mean, MAX_LOG_STD * torch.tanh(log_std / MAX_LOG_STD)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the kept half (B, H, W, kept) and log p(left | kept), (B,) in nats."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the kept half (B, H, W, kept), z (B, H, W, C - kept), and log p(left | kept), (B,) in nats."""
         kept, left = x[..., : self.kept].contiguous(), x[..., self.kept :]
         mean, log_std = self.mean_and_log_std(kept)
         z = (left - mean) * torch.exp(-log_std)
-        return kept, standard_normal_log_prob(z) - log_std.sum(dim=(1, 2, 3))
+        return kept, z, standard_normal_log_prob(z) - log_std.sum(dim=(1, 2, 3))
 
     def inverse(self, kept: Tensor, z: Tensor) -> Tensor:
         """Put back the half that left, from its standard normal code z (B, H, W, C - kept)."""

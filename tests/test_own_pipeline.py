@@ -1,0 +1,68 @@
+"""A user's own colour pictures from end to end: trained on by the colour models, scored, drawn; DVC sees their content."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.clone import Clone, ran
+
+OWN = """own:
+  mine:
+    height: 8
+    width: 12
+    channels: 3
+    convert: true
+"""
+BENCHMARK = """  pictures:
+    in: mine
+    out:
+    - constant
+    vae:
+      lr: 0.0005
+      network: convolutional
+    pixelcnn:
+      pixels: mixture
+    glow: {}
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    folder = clone.folder / "data/own/mine"
+    folder.mkdir()
+    for number in range(60):
+        pixels = np.random.default_rng(number).integers(0, 120, (10, 15, 3), dtype=np.uint8)
+        pixels[:5] += 100  # light above, dark below
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    text = clone.read("params.yaml").replace("own: {}\n", BENCHMARK + OWN)
+    clone.write("params.yaml", text.replace("run:\n- mnist_5k\n", "run:\n- pictures\n"))
+    clone.dvc("repro")
+    return clone
+
+
+def test_every_model_is_trained_and_scored_on_them(clone):
+    metrics = json.loads(clone.read("metrics/pictures/ood/metrics.json"))
+    assert metrics["images"] == {"train": 43, "test": 12, "constant": 60}  # of 60, 12 for testing and 5 for validation
+    for model in ("vae", "pixelcnn", "glow"):
+        assert set(metrics[model]["bits_per_dim"]) == {"train", "test", "constant"}
+        assert all(0.0 < value < 100.0 for value in metrics[model]["bits_per_dim"].values())
+    assert np.load(clone.folder / "data/processed/pictures/in/train.npy").shape == (43, 3, 8, 12)
+    assert (clone.folder / "plots/pictures/figures/samples.png").is_file()
+
+
+def test_a_changed_picture_is_seen_and_a_broken_one_named_before_anything_is_trained(clone):
+    assert ran(clone.dvc("repro")) == set()
+    picture = clone.folder / "data/own/mine/7.png"
+    content = picture.read_bytes()
+    Image.new("RGB", (12, 8)).save(picture)
+    assert ran(clone.dvc("repro", "--dry")) == {"downloadpictures"}
+    picture.write_bytes(content[:50])
+    output = clone.dvc("repro", check=False)
+    assert "error: data/own/mine/7.png cannot be read as a picture" in output
+    assert "Traceback" not in output
+    assert not any(name.startswith("train") for name in ran(output))
+    picture.write_bytes(content)
+    assert ran(clone.dvc("repro")) <= {"downloadpictures"}
