@@ -96,7 +96,7 @@ OWN_SET: dict[str, Rule] = {
     "channels": Rule("1 or 3", lambda v: number(v) and v in (1, 3)),
     "convert": Rule("true or false", lambda v: isinstance(v, bool)),
 }
-RESERVED = ("train", "val", "test", "images", "baseline")  # names that mean something else beside a set's in the outputs
+RESERVED = ("train", "val", "test", "bits_per_dim", "nats")  # what stands beside the sets in tables and metrics
 TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, *SECTIONS)
 
 

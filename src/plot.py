@@ -47,9 +47,11 @@ def main() -> None:
     epoch_images = {model: params.of_model(values, model, benchmark)["epoch_images"] for model in MODELS}
     drawn = {
         "likelihoods": figures.likelihood_histograms(table, entry["in"], entry["out"], auroc, values["plot"]["bins"]),
-        "curves": figures.loss_curves({model: read_curve(folder) for model, folder in trained.items()}, epoch_images),
+        "curves": figures.loss_curves(
+            {model: read_curve(folder) for model, folder in trained.items()}, entry["in"], epoch_images
+        ),
         "samples": figures.sample_grids(
-            {model: read_grids(folder / "images" / "samples") for model, folder in trained.items()}, epoch_images
+            {model: read_grids(folder / "images" / "samples") for model, folder in trained.items()}, entry["in"], epoch_images
         ),
     }
     with images.replaced(plots / "figures") as folder:

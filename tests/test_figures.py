@@ -71,6 +71,15 @@ def test_a_set_beyond_the_axis_is_named_with_its_mean():
     assert [text.partition(", mean ")[2] for text in legend(ax)] == ["", "", "", f"{mean:.1f} →"]
 
 
+def test_a_few_images_all_alike_do_not_flatten_the_other_histograms():
+    table = likelihoods(["glow"])
+    table.loc[table["set"] == "mnist_5k", "value"] = 1.0
+    (ax,) = histograms(table).axes
+    heights = [patch.get_data()[0].max() for patch in ax.patches if isinstance(patch, StepPatch) and patch.get_fill()]
+    assert heights[2] == pytest.approx(figures.HIGHEST * max(heights[:2]))
+    assert [text.endswith("cut off ↑") for text in legend(ax)] == [False, False, True, False]
+
+
 def test_the_legend_stands_above_the_bars():
     for outs in (["mnist_5k"], OUTS, [*OUTS, "constant", "notmnist", "omniglot28"]):
         table = likelihoods(["glow"])
@@ -101,7 +110,9 @@ def test_sets_have_colours_of_their_own():
 
 
 def test_loss_curves_are_the_tables():
-    for (model, curve), ax in zip(curves().items(), figures.loss_curves(curves(), EPOCH_IMAGES).axes, strict=True):
+    for (model, curve), ax in zip(
+        curves().items(), figures.loss_curves(curves(), "fashion_mnist", EPOCH_IMAGES).axes, strict=True
+    ):
         assert ax.get_title() == figures.TITLES[model]
         assert ax.get_xlabel() == "epoch of 500 images"
         assert ax.get_ylabel() == "bits/dim"
@@ -112,7 +123,7 @@ def test_loss_curves_are_the_tables():
 
 def test_sample_grids_stand_in_the_order_of_epochs_under_their_labels():
     grids = {"vae": {10: np.full((8, 8, 3), 0.2), 2: np.full((8, 8, 3), 0.1)}, "glow": {1: np.full((8, 8, 3), 0.3)}}
-    axes = figures.sample_grids(grids, EPOCH_IMAGES).axes
+    axes = figures.sample_grids(grids, "fashion_mnist", EPOCH_IMAGES).axes
     shown = [(ax.get_title(), ax.images[0].get_array().max()) for ax in axes if ax.images]
     assert shown == [
         ("VAE, epoch 2\n(1,000 images)", 0.1),

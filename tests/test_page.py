@@ -90,6 +90,24 @@ def test_a_browser_draws_every_chart_without_an_error_or_a_request(page, tmp_pat
     assert not asked
 
 
+def test_a_benchmark_in_force_that_is_listed_too_has_its_pictures_once_and_every_picture_says_whose_it_is(pulled, tmp_path):
+    parameters = pulled / "params.yaml"
+    text = parameters.read_text()
+    parameters.write_text(text.replace("run:\n- fashion_mnist\n", "run:\n- fashion_mnist\n- mnist\n"))
+    try:
+        dvc("plots", "show", "-o", str(tmp_path / "page"), cwd=pulled)
+    finally:
+        parameters.write_text(text)
+    twice = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert twice.count("plots_mnist_figures_samples.png") == 2
+    dom, console, _ = browse(tmp_path / "page" / "index.html", tmp_path)
+    assert not console
+    for benchmark in ("fashion_mnist", "mnist"):
+        for name in ("curves", "likelihoods", "samples"):
+            assert dom.count(f"plots_{benchmark}_figures_{name}.png") == 1
+            assert dom.count(f">{benchmark}: {name} (workspace)<") == 1
+
+
 def test_the_browser_would_tell_of_an_error_and_a_request(tmp_path):
     page = tmp_path / "bad.html"
     page.write_text('<script src="http://127.0.0.1:9/vega.js"></script><script>vegaEmbed("#x", {})</script>')

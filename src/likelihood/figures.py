@@ -48,6 +48,7 @@ SET_TITLES = {
     "noise": "uniform noise",
     "constant": "constant grey",
 }
+HIGHEST = 2.0  # how far a bar may stand above those of the in-set
 LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
 AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "nats": "−log p(x), nats"}
 
@@ -88,39 +89,43 @@ def likelihood_histograms(
 def histogram_panel(
     ax: Axes, rows: pd.DataFrame, in_name: str, outs: Sequence[str], auroc: Mapping[str, float], bins: int
 ) -> None:
-    """Draw one model's histograms; of a set that lies beyond the axis the legend has the mean, with an arrow."""
+    """Draw one model's histograms.
+
+    The legend has the mean of a set that lies beyond the axis, with an arrow, and says which bars are cut off: a few images all
+    alike would else flatten every other histogram.
+    """
     values = {name: group["value"].to_numpy() for name, group in rows.groupby("set")}
     low = min(0.0, *(float(np.quantile(v, 0.001)) for v in values.values()))
     high = 1.3 * float(np.quantile(values["test"], 0.99))
     edges = np.linspace(low, high, bins + 1)
-    palette, handles, tallest = colors(outs), [], 0.0
+    within = {name: x for name, x in values.items() if np.median(x) <= high}
+    # Of all images, also those beyond the axis: the areas of two sets can be compared.
+    density = {name: np.histogram(x, bins=edges)[0] / (len(x) * (edges[1] - edges[0])) for name, x in within.items()}
+    top = min(max(d.max() for d in density.values()), HIGHEST * max(density[name].max() for name in IN_COLORS if name in density))
+    palette, handles = colors(outs), []
     for name in ("train", "test", *outs):
-        x = values[name]
         title = f"{set_title(in_name)} {name}" if name in IN_COLORS else set_title(name)
-        label = f"{title} ({len(x):,})" if name in IN_COLORS else f"{title} ({len(x):,}), AUROC {auroc[name]:.3f}"
-        beyond = np.median(x) > high
-        label += f", mean {x.mean():,.1f} →" if beyond else ""
+        label = f"{title} ({len(values[name]):,})" + ("" if name in IN_COLORS else f", AUROC {auroc[name]:.3f}")
+        if name not in within:
+            label += f", mean {values[name].mean():,.1f} →"
+        else:
+            label += ", cut off ↑" if density[name].max() > top else ""
+            ax.stairs(np.minimum(density[name], top), edges, fill=True, color=palette[name], alpha=0.35)
+            ax.stairs(np.minimum(density[name], top), edges, color=palette[name], linewidth=1.1)
         handles.append(Patch(facecolor=(palette[name], 0.35), edgecolor=palette[name], label=label))
-        if beyond:
-            continue
-        # Of all images, also those beyond the axis: the areas of two sets can be compared.
-        density, _ = np.histogram(x, bins=edges)
-        density = density / (len(x) * (edges[1] - edges[0]))
-        tallest = max(tallest, density.max())
-        ax.stairs(density, edges, fill=True, color=palette[name], alpha=0.35)
-        ax.stairs(density, edges, color=palette[name], linewidth=1.1)
     ax.set_xlim(low, high)
-    ax.set_ylim(0.0, tallest / (0.93 - LEGEND_LINE * len(handles)))  # the legend stands above the bars
+    ax.set_ylim(0.0, top / (0.93 - LEGEND_LINE * len(handles)))  # the legend stands above the bars
     ax.set_yticks([])
     ax.set_ylabel("density of images")
     ax.legend(handles=handles, loc="upper left", handlelength=1.2)
 
 
-def loss_curves(curves: Mapping[str, pd.DataFrame], epoch_images: Mapping[str, int]) -> Figure:
+def loss_curves(curves: Mapping[str, pd.DataFrame], in_name: str, epoch_images: Mapping[str, int]) -> Figure:
     """One panel a model: train and validation likelihood by epoch.
 
     Arguments:
         curves: by model, columns epoch, train, validation, unit.
+        in_name: name of the in-set.
         epoch_images: images an epoch, by model.
     """
     figure = Figure(figsize=(4.2 * len(curves), 3.2), layout="constrained")
@@ -146,15 +151,17 @@ def loss_curves(curves: Mapping[str, pd.DataFrame], epoch_images: Mapping[str, i
         ax.margins(x=0.12, y=0.12)
         ax.grid(axis="y", alpha=0.25)
         ax.legend(loc="upper right")
-    figure.suptitle("Likelihood of at most one draw; train is the epoch's mean, validation is at its end", fontsize=10)
+    meaning = "likelihood of at most one draw; train is the epoch's mean, validation is at its end"
+    figure.suptitle(f"Trained on {set_title(in_name)}: {meaning}", fontsize=10)
     return figure
 
 
-def sample_grids(grids: Mapping[str, Mapping[int, np.ndarray]], epoch_images: Mapping[str, int]) -> Figure:
+def sample_grids(grids: Mapping[str, Mapping[int, np.ndarray]], in_name: str, epoch_images: Mapping[str, int]) -> Figure:
     """Rows are models, columns the epochs at which samples were kept.
 
     Arguments:
         grids: by model and epoch, a picture (height, width, 3).
+        in_name: name of the in-set.
         epoch_images: images an epoch, by model.
     """
     columns = max(len(by_epoch) for by_epoch in grids.values())
@@ -166,4 +173,5 @@ def sample_grids(grids: Mapping[str, Mapping[int, np.ndarray]], epoch_images: Ma
         for ax, (epoch, picture) in zip(row, sorted(by_epoch.items()), strict=False):
             ax.imshow(picture, interpolation="nearest")
             ax.set_title(f"{TITLES.get(model, model)}, epoch {epoch}\n({epoch * epoch_images[model]:,} images)", fontsize=9)
+    figure.suptitle(f"Trained on {set_title(in_name)}: samples by epoch", fontsize=11)
     return figure
