@@ -48,7 +48,7 @@ SET_TITLES = {
     "noise": "uniform noise",
     "constant": "constant grey",
 }
-HIGHEST = 2.0  # how far a bar may stand above those of the in-set
+HIGHEST = 3.0  # how far a bar may stand above those of the in-set
 LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
 AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "nats": "−log p(x), nats"}
 
