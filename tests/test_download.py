@@ -93,22 +93,22 @@ def test_a_benchmark_that_makes_no_sense_is_refused_before_anything_is_written(m
 
 def test_a_user_s_own_images_are_an_in_set_and_an_out_set(monkeypatch):
     pixels = np.random.RandomState(0).randint(0, 256, (14, 6, 8, 3), dtype=np.uint8)
-    for name, part in (("holidays", pixels[:10]), ("work", pixels[10:])):
+    for name, part in (("holidays", pixels[:10]), ("office", pixels[10:])):
         (Path("data/own") / name).mkdir(parents=True)
         for number, image in enumerate(part):
             Image.fromarray(image).save(f"data/own/{name}/{number}.png")
-    own = {name: {"height": 6, "width": 8, "channels": 3, "convert": False} for name in ("holidays", "work")}
-    run(monkeypatch, {"b": {"in": "holidays", "out": ["work", "constant"]}}, own=own)
+    own = {name: {"height": 6, "width": 8, "channels": 3, "convert": False} for name in ("holidays", "office")}
+    run(monkeypatch, {"b": {"in": "holidays", "out": ["office", "constant"]}}, own=own)
     assert {path: np.load(Path("data/raw") / path).shape for path in written()} == {
         "b/in/train.npy": (8, 6, 8, 3),
         "b/in/test.npy": (2, 6, 8, 3),
-        "b/out/work.npy": (4, 6, 8, 3),
+        "b/out/office.npy": (4, 6, 8, 3),
         "b/out/constant.npy": (256, 6, 8, 3),
     }
     before = written()
-    Path("data/own/work/9.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"data/own/work/9\.png cannot be read as a picture"):
-        run(monkeypatch, {"b": {"in": "holidays", "out": ["work", "constant"]}}, own=own)
+    Path("data/own/office/9.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"data/own/office/9\.png cannot be read as a picture"):
+        run(monkeypatch, {"b": {"in": "holidays", "out": ["office", "constant"]}}, own=own)
     assert written() == before
 
 
