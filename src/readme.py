@@ -10,6 +10,7 @@ from typing import Any
 
 import params
 import stage
+from likelihood.data import base as data
 from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
@@ -18,18 +19,20 @@ RESULTS = Path("docs/results.md")
 BENCH = Path("bench")
 BASELINES = {"png_size": "PNG size (no model)", "pixel_variance": "pixel variance (no model)", "mean": "mean (no model)"}
 BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
-MADE = ("noise", "constant")
+MADE = [name for name in data.names() if isinstance(data.get(name), data.Made)]
 # Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our name
 # of the pair; the sets there are the whole ones.
 PAPER = {("fashion_mnist", "mnist"): (2.958, 1.833), ("cifar10_30k", "svhn_10k"): (3.464, 2.389)}
 
 
+def interval(found: dict[str, float]) -> str:
+    """AUROC with its interval."""
+    return f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
+
+
 def cells(found: dict[str, float]) -> str:
     """AUROC with its interval, AUPRC, FPR95."""
-    return (
-        f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
-        f" | {found['auprc']:.3f} | {found['fpr95']:.3f}"
-    )
+    return f"{interval(found)} | {found['auprc']:.3f} | {found['fpr95']:.3f}"
 
 
 def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
@@ -74,12 +77,11 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
             for row, unit, means, form in model_rows(summary):
                 likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
                 found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" else None
-                interval = f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
                 title = TITLES[row] + ("" if unit == "bits_per_dim" else " (nats)")
                 theirs = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 lines.append(
                     f"| {set_title(entry['in'])} | {set_title(out)} | {title} | {summary['images'][out]:,}"
-                    f" | {likelihoods} | {interval} | {theirs} |"
+                    f" | {likelihoods} | {interval(found)} | {theirs} |"
                 )
     return "\n".join(lines)
 
