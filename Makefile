@@ -16,6 +16,7 @@ bench: $(READY)
 	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
 	PYTHONPATH=src python -m bench.run
 	PYTHONPATH=src python -m bench.growth
+	PYTHONPATH=src python -m bench.scores
 
 # Bits/dim by minutes of training, every family under the same clock: 20 minutes with nothing beside it.
 quality: $(READY)

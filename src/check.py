@@ -87,7 +87,7 @@ OWN: dict[str, dict[str, Rule]] = {
 SECTIONS: dict[str, dict[str, Rule]] = {
     "preprocess": {"validation_fraction": between(0.0, 1.0)},
     "score": {"images": integer(2, 10_000_000)},
-    "evaluate": {"bootstrap": integer(100, 1_000_000)},
+    "evaluate": {"bootstrap": integer(100, 1_000_000), "images": integer(25, 10_000_000)},
     "plot": {"bins": integer(5, 1000)},
 }
 OWN_SET: dict[str, Rule] = {

@@ -2,7 +2,9 @@
 
 Reads data/scores/<benchmark> and data/processed/<benchmark>. Writes metrics/<benchmark>/ood/metrics.json: for every model its
 mean bits/dim of each set and, for each out-set, AUROC with its interval, AUPRC and FPR95 of -log p against the in-set's test
-images; the same for baselines without a model; the number of images of each set. Writes plots/<benchmark>/tables.
+images, all that were scored; the number of images of each set. Writes metrics/scores/<benchmark>.csv: the same measures of every
+score of the scores package on `evaluate.images` images a set (likelihood/comparison.py), and codecs.json beside metrics.json,
+the codecs that some of them rest on. Writes plots/<benchmark>/tables.
 """
 
 import argparse
@@ -16,14 +18,13 @@ from dvclive import Live
 
 import params
 import stage
-from likelihood import metrics, tables
+from likelihood import codecs, comparison, metrics, tables
 from likelihood.data import images
 from likelihood.errors import InputError
 from likelihood.scores import base as scores
 from likelihood.units import in_unit
 
 MODELS = ("vae", "pixelcnn", "glow")
-BASELINES = ("png_size", "pixel_variance", "mean")
 DIGITS = 4  # beyond the error of any of these numbers; keeps a diff readable
 
 
@@ -38,13 +39,35 @@ def read_statistics(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFram
     return facts, by_set
 
 
-def detect(name: str, samples: dict[str, scores.Sample], outs: list[str], resamples: int, seed: int) -> dict[str, Any]:
-    """Fit one score on the validation images and measure it on test against every out-set; also the ROC curves."""
-    score = scores.get(name)
-    score.fit(samples["val"])
-    values = {key: score.score(samples[key]) for key in ("test", *outs)}
+def raw_likelihood(statistics: dict[str, pd.DataFrame], outs: list[str], resamples: int, seed: int) -> dict[str, Any]:
+    """Measures and ROC curves of -log p against every out-set."""
+    values = {name: -table["log_prob"].to_numpy() for name, table in statistics.items()}
     found = {out: metrics.ood_metrics(values["test"], values[out], resamples, seed) for out in outs}
     return {"metrics": found, "roc": {out: metrics.roc(values["test"], values[out]) for out in outs}}
+
+
+def bare_samples(pixels: dict[str, np.ndarray], rows: dict[str, np.ndarray]) -> dict[str, scores.Sample]:
+    """Some of the images of every set, with their code lengths."""
+    chosen = {name: np.ascontiguousarray(pixels[name][index]) for name, index in rows.items()}
+    return {name: scores.Sample(x, codecs.lengths(x), pd.DataFrame(index=range(len(x)))) for name, x in chosen.items()}
+
+
+def score_table(
+    bare: dict[str, scores.Sample], statistics: dict[str, dict[str, pd.DataFrame]], outs: list[str], resamples: int, seed: int
+) -> pd.DataFrame:
+    """Every score of every model, of all models at once and of none, from samples and, by model and set, their statistics."""
+    samples = {
+        model: {name: bare[name]._replace(statistics=table) for name, table in by_set.items()}
+        for model, by_set in statistics.items()
+    }
+    parts = [
+        comparison.compare(scores.applicable(list(by_set["val"].statistics)), by_set, model, outs, resamples, seed)
+        for model, by_set in samples.items()
+    ]
+    pooled = comparison.pooled(samples)
+    parts.append(comparison.compare(scores.pooling(), pooled, comparison.ALL_MODELS, outs, resamples, seed))
+    parts.append(comparison.compare(scores.applicable([]), bare, comparison.NO_MODEL, outs, resamples, seed))
+    return pd.concat(parts, ignore_index=True)
 
 
 def row_name(model: str, facts: dict[str, Any]) -> str:
@@ -65,11 +88,11 @@ def main() -> None:
     benchmark = parser.parse_args().benchmark
     values = params.load()
     outs, seed = params.of_benchmark(values, benchmark)["out"], values["seed"]
-    resamples = values["evaluate"]["bootstrap"]
+    resamples, count = values["evaluate"]["bootstrap"], values["evaluate"]["images"]
     scored, processed = Path("data/scores") / benchmark, Path("data/processed") / benchmark
-    sets = [("in", "train"), ("in", "val"), ("in", "test"), *(("out", out) for out in outs)]
+    sets = [("in", "val"), ("in", "test"), *(("out", out) for out in outs)]
     summary: dict[str, Any] = {}
-    likelihoods, curves = [], {}
+    likelihoods, curves, kept = [], {}, {}
     index: dict[str, np.ndarray] = {}
     for model in MODELS:
         facts, statistics = read_statistics(scored / "in" / model)
@@ -78,25 +101,43 @@ def main() -> None:
         for name in first:
             if not np.array_equal(first[name], index[name]):
                 raise InputError(f"{scored}: {model} has scored other images of {name} than {MODELS[0]}: rerun `dvc repro`")
-        pixels = {name: images.load(processed / side / f"{name}.npy")[index[name]] for side, name in sets}
-        samples = {name: scores.Sample(pixels[name], statistics[name]) for _, name in sets}
         row = row_name(model, facts)
         per_image = {
             name: in_unit(table["log_prob"].to_numpy(), facts["dims"], facts["unit"]) for name, table in statistics.items()
         }
-        found = detect("log_prob", samples, outs, resamples, seed)
+        found = raw_likelihood(statistics, outs, resamples, seed)
         means = {name: float(per_image[name].mean()) for name in ("train", "test", *outs)}
         summary[row] = {facts["unit"]: means, **found["metrics"]}
         curves[row] = found["roc"]
+        kept[row] = statistics
         likelihoods += [
             tables.likelihoods(row, facts["unit"], name, index[name], per_image[name]) for name in ("train", "test", *outs)
         ]
-    bare = {name: scores.Sample(pixels[name], None) for _, name in sets}  # the same images for every model
-    baselines = {name: detect(name, bare, outs, resamples, seed) for name in BASELINES}
-    summary["baseline"] = {name: found["metrics"] for name, found in baselines.items()}
     summary["images"] = {name: len(index[name]) for name in ("train", "test", *outs)}
+    # All validation images are there to fit on; of the others, so many as every cell of the table can have.
+    rows = {
+        name: comparison.chosen(name, len(index[name]), len(index[name]) if name == "val" else count, seed)
+        for name in ("val", "test", *outs)
+    }
+    pixels = {name: images.load(processed / side / f"{name}.npy")[index[name]] for side, name in sets}
+    table = score_table(
+        bare_samples(pixels, rows),
+        {
+            row: {name: statistics[name].drop(columns="index").iloc[rows[name]].reset_index(drop=True) for name in rows}
+            for row, statistics in kept.items()
+        },
+        outs,
+        resamples,
+        seed,
+    )
+    table.insert(0, "benchmark", benchmark)
     with Live(f"metrics/{benchmark}/ood", dvcyaml=None, save_dvc_exp=False, report=None) as live:
         live.summary = rounded(summary)
+    versions = Path("metrics") / benchmark / "ood" / "codecs.json"
+    versions.write_text(json.dumps(codecs.versions(), indent=1) + "\n", encoding="utf-8")
+    place = Path("metrics/scores") / f"{benchmark}.csv"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    table.round(DIGITS).to_csv(place, index=False)
     folder = Path("plots") / benchmark / "tables"
     with images.replaced(folder) as partial:
         tables.write(partial, pd.concat(likelihoods, ignore_index=True), curves)

@@ -1,4 +1,5 @@
-"""Write README's tables and docs/results.md from metrics/ and bench/*.json; with --check say whether they stand as they should.
+"""Write README's tables, docs/results.md and docs/scores.md from metrics/ and bench/*.json; with --check change nothing, only say
+whether they stand as they should.
 
 Run it after `dvc repro`, `make bench` or `make quality`, before committing: `python src/readme.py`.
 """
@@ -8,16 +9,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import params
+import scorepage
 import stage
 from likelihood.data import base as data
 from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
 README = Path("README.md")
-RESULTS = Path("docs/results.md")
+RESULTS, SCORES = Path("docs/results.md"), Path("docs/scores.md")
 BENCH = Path("bench")
-BASELINES = {"png_size": "PNG size (no model)", "pixel_variance": "pixel variance (no model)", "mean": "mean (no model)"}
 BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
 MADE = [name for name in data.names() if isinstance(data.get(name), data.Made)]
 # Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our name
@@ -49,17 +52,13 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
             likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
             title = f"−log p, {TITLES[row]}" + ("" if unit == "bits_per_dim" else " (nats)")
             lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | {likelihoods} | {cells(summary[row][out])} |")
-    for name, title in BASELINES.items():
-        for out in entry["out"]:
-            found = summary["baseline"][name][out]
-            lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | – | – | – | {cells(found)} |")
     return "\n".join(lines)
 
 
 def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float], str]]:
     """Of every model of a benchmark: row name, unit, mean likelihoods by set, how a mean is written."""
     rows = []
-    for row in (row for row in summary if row not in ("baseline", "images")):
+    for row in (row for row in summary if row != "images"):
         unit = next(unit for unit in AXIS if unit in summary[row])
         sign, digits = "≤ " if row in BOUNDS else "", 3 if unit == "bits_per_dim" else 1
         rows.append((row, unit, summary[row][unit], f"{sign}{{:.{digits}f}}"))
@@ -171,8 +170,8 @@ def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
     tables = "\n\n".join(f"## {name}\n\n{table(*found)}" for name, found in results.items())
     return f"""# Results
 
-Every benchmark with every out-set, and baselines that need no model; the [README](../README.md) says how to read the columns.
-Written by `python src/readme.py` from `metrics/`.
+−log p of every benchmark and out-set; the [README](../README.md) says how to read the columns; what does better is in
+[scores.md](scores.md). Written by `python src/readme.py` from `metrics/`.
 
 {tables}
 """
@@ -182,11 +181,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail when a file differs")
     check = parser.parse_args().check
-    results = committed(params.load())
+    values = params.load()
+    results = committed(values)
+    scored = pd.read_csv("metrics/scores.csv")
+    ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))
     text = rewritten(README.read_text(encoding="utf-8"), "results", overview(results))
     for name, written in MEASURED.items():
         text = rewritten(text, f"bench_{name}", written(json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))))
-    for path, new in ((README, text), (RESULTS, page(results))):
+    text = rewritten(text, "scores", scorepage.ranked(scored, ranking, values["benchmarks"], scorepage.SHOWN))
+    pages = ((README, text), (RESULTS, page(results)), (SCORES, scorepage.page(scored, ranking, values["benchmarks"])))
+    for path, new in pages:
         if not check:
             path.write_text(new, encoding="utf-8")
         elif not path.exists() or new != path.read_text(encoding="utf-8"):

@@ -13,7 +13,8 @@ from tests.helpers import ROOT, git
 
 SRC = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-LAYERS = ["errors", "units", "data", "nn", "models", "training", "progress", "scores", "metrics", "tables", "figures"]
+LAYERS = ["errors", "units", "data", "nn", "models", "training", "progress"]
+LAYERS += ["codecs", "densities", "scores", "metrics", "comparison", "tables", "figures", "heatmap"]
 
 
 def module_file(name):
@@ -59,7 +60,7 @@ def cells():
 @pytest.mark.parametrize(("stage", "model"), list(cells()))
 def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
     script = ROOT / shlex.split(stage["cmd"])[1]
-    lazy = {"check.py": "data", "download.py": "data", "evaluate.py": "scores"}.get(script.name)
+    lazy = {"check.py": "data", "download.py": "data", "evaluate.py": "scores", "rank.py": "scores"}.get(script.name)
     registry = set((SRC / "likelihood" / lazy).glob("*.py")) if lazy else set()  # what its name in params.yaml may import
     if model:
         registry.add(SRC / "likelihood" / "models" / f"{model}.py")
@@ -71,7 +72,7 @@ def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
         assert dep.exists() or not dep.is_relative_to(SRC), f"{dep.relative_to(ROOT)} does not exist"
 
 
-@pytest.mark.parametrize("script", ["check", "preprocess", "evaluate", "plot", "download", "readme"])
+@pytest.mark.parametrize("script", ["check", "preprocess", "evaluate", "plot", "rank", "download", "readme"])
 def test_stages_without_a_network_import_no_torch(script):
     code = f"import sys; sys.path.insert(0, 'src'); import {script}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
@@ -114,11 +115,11 @@ TRAININGS = {"train_vae", "train_pixelcnn", "train_glow"}
 RERUNS = {
     "seed": {"preprocess", "score_in", "score_out", "evaluate", *TRAININGS},
     "run": set(),
-    "benchmarks.in": {"download", "plot"},
-    "benchmarks.out": {"download", "evaluate", "plot"},
-    "benchmarks.vae": {"train_vae", "plot"},
-    "benchmarks.pixelcnn": {"train_pixelcnn", "plot"},
-    "benchmarks.glow": {"train_glow", "plot"},
+    "benchmarks.in": {"download", "plot", "rank"},
+    "benchmarks.out": {"download", "evaluate", "plot", "rank"},
+    "benchmarks.vae": {"train_vae", "plot", "rank"},
+    "benchmarks.pixelcnn": {"train_pixelcnn", "plot", "rank"},
+    "benchmarks.glow": {"train_glow", "plot", "rank"},
     "own": {"download"},
     "preprocess": {"preprocess"},
     "model": {*TRAININGS, "plot"},

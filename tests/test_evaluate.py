@@ -10,13 +10,15 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 import evaluate
+from likelihood import comparison
 from likelihood.data import images
 from likelihood.errors import InputError
+from likelihood.scores import base as scores
 from tests.helpers import files
 
 DIMS, MODELS = 16, ("vae", "pixelcnn", "glow")
 SETS = {"train": "in", "val": "in", "test": "in", "near": "out", "test_again": "out"}
-SCORED, STORED = 40, 60  # a part of the images is scored
+SCORED, STORED, COMPARED = 40, 60, 30  # a part of the images is scored, and of those a part compared
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def project(tmp_path, monkeypatch):
     """A folder with params.yaml, images and statistics; `test_again` is the in-set's test set under another name."""
     rng = np.random.RandomState(0)
     benchmark = {"in": "train_set", "out": ["near", "test_again"], "vae": {}, "pixelcnn": {}, "glow": {}}
-    params = {"seed": 0, "benchmarks": {"toy": benchmark}, "evaluate": {"bootstrap": 200}}
+    params = {"seed": 0, "benchmarks": {"toy": benchmark}, "evaluate": {"bootstrap": 200, "images": COMPARED}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     index, pixels = rng.permutation(STORED)[:SCORED], {}
     for name, side in SETS.items():
@@ -62,7 +64,7 @@ def result(folder):
 
 def test_likelihoods_and_auroc_are_those_worked_out_from_the_statistics(project):
     found = result(project)
-    assert list(found) == [*MODELS, "baseline", "images"]
+    assert list(found) == [*MODELS, "images"]
     for model in MODELS:
         assert set(found[model]["bits_per_dim"]) == {"train", "test", "near", "test_again"}
         for name, mean in found[model]["bits_per_dim"].items():
@@ -75,17 +77,49 @@ def test_likelihoods_and_auroc_are_those_worked_out_from_the_statistics(project)
     assert found["images"] == dict.fromkeys(("train", "test", "near", "test_again"), SCORED)
 
 
-def test_baselines_see_the_scored_images_and_no_others(project):
-    index = read(project, "out", "glow", "near")["index"].to_numpy()
-    means = [np.load(f"data/processed/toy/{path}.npy")[index].mean(axis=(1, 2, 3)) for path in ("in/test", "out/near")]
-    expected = roc_auc_score([0] * SCORED + [1] * SCORED, -np.concatenate(means))
-    assert result(project)["baseline"]["mean"]["near"]["auroc"] == pytest.approx(expected, abs=1e-4)
+def table(folder):
+    """The table of scores by model, score and out-set."""
+    result(folder)
+    return pd.read_csv(folder / "metrics/scores/toy.csv").set_index(["model", "score", "out"])
+
+
+def test_scores_see_a_fixed_part_of_the_scored_images_and_no_others(project):
+    means = []
+    for path in ("in/test", "out/near"):
+        side, name = path.split("/")
+        index = read(project, side, "glow", name)["index"].to_numpy()
+        rows = comparison.chosen(name, SCORED, COMPARED, 0)
+        means.append(np.load(f"data/processed/toy/{path}.npy")[index[rows]].mean(axis=(1, 2, 3)))
+    expected = roc_auc_score([0] * COMPARED + [1] * COMPARED, -np.concatenate(means))
+    found = table(project).loc[("none", "mean", "near")]
+    assert found["auroc"] == pytest.approx(expected, abs=1e-4)
+    assert found["n"] == COMPARED
+
+
+def test_the_table_has_every_score_of_every_model_of_all_and_of_none(project):
+    found = {(model, score) for model, score, _ in table(project).index}
+    bare = set(scores.applicable([]))
+    assert found == {
+        *((model, score) for model in MODELS for score in scores.applicable(["log_prob"])),
+        *((comparison.ALL_MODELS, score) for score in scores.pooling()),
+        *((comparison.NO_MODEL, score) for score in bare),
+    }
+
+
+def test_scores_are_fitted_on_validation_images(project):
+    before = table(project)["auroc"]
+    for model in MODELS:
+        statistics = read(project, "in", model, "val")
+        write(project, "in", model, "val", statistics.assign(log_prob=statistics["log_prob"] - 8.0))
+    after = table(project)["auroc"]
+    changed = {index[1] for index in before.index if before[index] != after[index]}
+    assert {"typicality", "dose_kde", "code_kde"} <= changed
+    assert changed.isdisjoint({"log_prob", "complexity", *scores.applicable([])})
 
 
 def test_a_set_is_not_told_from_itself(project):
     found = result(project)
-    rows = [*(found[model] for model in MODELS), *found["baseline"].values()]
-    assert [row["test_again"]["auroc"] for row in rows] == [0.5] * len(rows)
+    assert [found[model]["test_again"]["auroc"] for model in MODELS] == [0.5] * len(MODELS)
 
 
 def test_a_model_of_binarised_images_never_stands_beside_bits_per_dim(project):
@@ -135,5 +169,6 @@ def test_the_same_statistics_give_the_same_bytes_and_no_other_files(project):
         evaluate.main()
         runs.append({file: (project / file).read_bytes() for file in set(files(project)) - before})
     assert runs[0] == runs[1]
+    kept = ["metrics/toy/ood/metrics.json", "metrics/toy/ood/codecs.json", "metrics/scores/toy.csv"]
     tables = ["histogram.csv", "likelihoods.parquet", *(f"roc_{model}.csv" for model in MODELS)]
-    assert set(runs[0]) == {"metrics/toy/ood/metrics.json", *(f"plots/toy/tables/{table}" for table in tables)}
+    assert set(runs[0]) == {*kept, *(f"plots/toy/tables/{table}" for table in tables)}

@@ -31,15 +31,18 @@ def test_every_stage_runs_and_a_second_repro_does_nothing(clone):
 def test_metrics_have_the_promised_form(clone):
     metrics = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
     detection = {"auroc", "auroc_low", "auroc_high", "auprc", "fpr95"}
-    assert set(metrics) == {"vae", "pixelcnn", "glow", "baseline", "images"}
+    assert set(metrics) == {"vae", "pixelcnn", "glow", "images"}
     for model in MODELS:
         assert set(metrics[model]) == {"bits_per_dim", "noise", "constant"}
         assert set(metrics[model]["bits_per_dim"]) == {"train", "test", "noise", "constant"}
         assert set(metrics[model]["noise"]) == detection
         train = json.loads(clone.read(f"metrics/mnist_5k/train/{model}/metrics.json"))
         assert {"train", "validation", "best"} <= set(train)
-    assert set(metrics["baseline"]) == {"png_size", "pixel_variance", "mean"}
-    assert set(metrics["baseline"]["mean"]["constant"]) == detection
+    assert set(json.loads(clone.read("metrics/mnist_5k/ood/codecs.json"))) == {"png", "webp", "jpeg2000", "jpegxl"}
+    lines = clone.read("metrics/scores.csv").splitlines()
+    assert lines[0] == "benchmark,model,score,out,n,auroc,auroc_low,auroc_high,auprc,fpr95,seconds"
+    assert {line.split(",")[1] for line in lines[1:]} == {*MODELS, "all", "none"}
+    assert lines[1:] == [f"{line}," for line in clone.read("metrics/scores/mnist_5k.csv").splitlines()[1:]]  # none was timed
     assert metrics["images"] == {"train": 60, "test": 60, "noise": 60, "constant": 60}
 
 
@@ -77,7 +80,11 @@ RERUNS = [
 def test_a_parameter_reruns_what_it_affects_and_nothing_else(clone, old, new, stages):
     rerun = clone.rerun(old, new)
     assert rerun - {"check"} >= stages - {"evaluate", "plot"}
-    allowed = stages | {"check", "evaluate", "plot"} | {f"score_{s}-{m}" for s in ("in", "out") for m in MODELS if "seed" in old}
+    allowed = (
+        stages
+        | {"check", "evaluate", "plot", "rank"}
+        | {f"score_{s}-{m}" for s in ("in", "out") for m in MODELS if "seed" in old}
+    )
     assert rerun <= allowed
     assert "check" in rerun
 

@@ -4,19 +4,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from likelihood import codecs
 from likelihood.scores import base
+from likelihood.scores.typicality import Typicality
 
+ONE_MODEL = [name for name in base.names() if base.get(name).needs]
+NO_MODEL = [name for name in base.names() if not base.get(name).needs]
 every_score = pytest.mark.parametrize("name", base.names())
 
 
 def sample(n=12, shape=(1, 8, 8), seed=0):
+    """Random images of varied roughness, with the statistics of all families and a constant one."""
     rng = np.random.RandomState(seed)
-    images = rng.randint(0, 256, (n, *shape)).astype(np.uint8)
-    return base.Sample(images, pd.DataFrame({"index": np.arange(n), "log_prob": rng.normal(-300.0, 20.0, n)}))
+    width = rng.randint(2, 256, (n, 1, 1, 1))
+    images = (rng.randint(0, 256, (n, *shape)) % width).astype(np.uint8)
+    columns = {name: rng.normal(-300.0, 20.0, n) for name in ("log_prob", "log_pz", "ladj", "reconstruction")}
+    statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "same": 1.0})
+    return base.Sample(images, codecs.lengths(images), statistics)
 
 
 def rows(whole, index):
-    return base.Sample(whole.images[index], whole.statistics.iloc[index].reset_index(drop=True))
+    images, *tables = whole
+    return base.Sample(images[index], *(table.iloc[index].reset_index(drop=True) for table in tables))
 
 
 def fitted(name, reference):
@@ -26,40 +35,117 @@ def fitted(name, reference):
 
 
 def test_the_scores_of_the_folder_are_found():
-    assert {"log_prob", "png_size", "pixel_variance", "mean"} <= set(base.names())
-    assert base.get("log_prob").needs_model
-    assert not base.get("png_size").needs_model
+    assert {"log_prob", "complexity", "dose_kde", "dose_svm", "code_kde", "typicality", "typicality_25"} <= set(ONE_MODEL)
+    assert {"png_size", "png_distance", "pixel_variance", "total_variation", "mean"} <= set(NO_MODEL)
+
+
+def test_a_score_is_applied_to_the_models_that_have_what_it_needs():
+    assert set(base.applicable([])) == set(NO_MODEL)
+    assert {"latent_norm", "log_pz"}.isdisjoint(base.applicable(["log_prob", "kl"]))
+    assert set(base.applicable(["log_prob", "log_pz", "latent_norm"])) == set(ONE_MODEL)
+
+
+@every_score
+def test_a_score_has_a_title_of_its_own_and_names_codecs_that_exist(name):
+    score = base.get(name)
+    assert sum(base.get(other).title == score.title for other in base.names()) == 1
+    assert set(score.coded) <= set(codecs.CODECS)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8)], ids=["grey", "colour"])
 @every_score
-def test_a_score_is_one_finite_number_an_image(name, shape):
-    values = fitted(name, sample(30, shape, seed=1)).score(sample(12, shape))
-    assert values.shape == (12,)
+def test_a_score_is_one_finite_number_an_image_or_batch(name, shape):
+    score = fitted(name, sample(30, shape, seed=1))
+    values = score.score(sample(52, shape))
+    assert values.shape == (52 // score.batch,)
     assert values.dtype == np.float64
     assert np.isfinite(values).all()
 
 
 @every_score
-def test_a_score_does_not_depend_on_the_other_images_or_their_order(name):
-    score, whole = fitted(name, sample(30, seed=1)), sample(12)
-    values = score.score(whole)
-    order = np.random.RandomState(2).permutation(12)
-    np.testing.assert_allclose(score.score(rows(whole, order)), values[order])
-    np.testing.assert_allclose(np.concatenate([score.score(rows(whole, [i])) for i in range(12)]), values)
+def test_a_score_depends_only_on_its_own_images_and_not_on_their_order(name):
+    score, whole = fitted(name, sample(30, seed=1)), sample(50)
+    values, size = score.score(whole), base.get(name).batch
+    groups = [np.arange(k * size, (k + 1) * size) for k in np.random.RandomState(2).permutation(50 // size)]
+    order = np.concatenate([np.random.RandomState(3).permutation(group) for group in groups])
+    expected = values[[group[0] // size for group in groups]]
+    np.testing.assert_allclose(score.score(rows(whole, order)), expected)
+    np.testing.assert_allclose(np.concatenate([score.score(rows(whole, group)) for group in groups]), expected)
 
 
 @every_score
+def test_a_score_survives_a_reference_of_images_all_alike_and_images_far_from_it(name):
+    images = np.full((30, 1, 8, 8), 7, np.uint8)
+    statistics = pd.DataFrame(dict.fromkeys(sample().statistics.columns, -5.0), index=range(30))
+    score, far = fitted(name, base.Sample(images, codecs.lengths(images), statistics)), sample(50)
+    for column in far.statistics.columns:
+        far.statistics[column] *= 1e6
+    assert np.isfinite(score.score(far)).all()
+    assert np.isfinite(score.score(base.Sample(images, codecs.lengths(images), statistics))).all()
+
+
+@every_score
+def test_a_score_reads_no_codes_but_those_it_names(name):
+    whole, reference = sample(50), sample(30, seed=1)
+    named = list(base.get(name).coded)
+    few = [part._replace(codes=part.codes[named]) for part in (whole, reference)]
+    np.testing.assert_array_equal(fitted(name, few[1]).score(few[0]), fitted(name, reference).score(whole))
+
+
+@pytest.mark.parametrize("name", NO_MODEL)
 def test_a_score_without_a_model_needs_no_statistics(name):
-    score = fitted(name, sample(30, seed=1))
-    if not score.needs_model:
-        np.testing.assert_array_equal(score.score(sample()._replace(statistics=None)), score.score(sample()))
+    none = pd.DataFrame(index=range(50))
+    reference, whole = sample(30, seed=1), sample(50)
+    bare = fitted(name, reference._replace(statistics=none[:30])).score(whole._replace(statistics=none))
+    np.testing.assert_array_equal(bare, fitted(name, reference).score(whole))
 
 
-def test_higher_is_more_outlying():
-    statistics = pd.DataFrame({"log_prob": [-100.0, -900.0]})
+@pytest.mark.parametrize("name", base.pooling())
+def test_a_score_that_pools_uses_every_model(name):
+    def pooled(part, shift):
+        table = pd.DataFrame({"log_prob_a": part.statistics["log_prob"], "log_prob_b": part.statistics["log_pz"] + shift})
+        return part._replace(statistics=table)
+
+    score = fitted(name, pooled(sample(200, seed=1), 0.0))
+    near, far = (score.score(pooled(sample(50), shift)) for shift in (0.0, 150.0))
+    assert (far > near).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", [name for name in ONE_MODEL if base.get(name).batch == 1])
+def test_an_image_far_less_likely_than_the_in_set_is_outlying(name):
+    reference, near = sample(300, seed=1), sample(50)
+    far = near._replace(statistics=near.statistics * 3.0)
+    score = fitted(name, reference)
+    assert np.median(score.score(far)) > np.median(score.score(near))
+
+
+def test_higher_is_more_outlying_for_the_one_sided_scores():
     flat, rough = np.full((1, 8, 8), 9, np.uint8), np.random.RandomState(0).randint(0, 256, (1, 8, 8)).astype(np.uint8)
-    pair = base.Sample(np.stack([rough, flat]), statistics)  # the second is unlikely, small as a file, flat and dark
-    for name in ("log_prob", "png_size", "pixel_variance", "mean"):
+    images = np.stack([rough, flat])  # the second is small as a file, flat, smooth and dark
+    statistics = pd.DataFrame({"log_prob": [-100.0, -900.0], "log_pz": [-10.0, -90.0], "latent_norm": [8.0, 20.0]})
+    pair = base.Sample(images, codecs.lengths(images), statistics)
+    for name in ("log_prob", "log_pz", "latent_norm", "complexity", "png_size", "pixel_variance", "total_variation", "mean"):
         first, second = fitted(name, pair).score(pair)
         assert second > first, name
+
+
+def test_scores_worked_out_by_hand():
+    images = np.array([[[[0, 3], [5, 9]]]], np.uint8)
+    codes = pd.DataFrame({"png": [70.0], "webp": [40.0], "jpeg2000": [90.0], "jpegxl": [50.0]})
+    one = base.Sample(images, codes, pd.DataFrame({"log_prob": [-100.0], "log_pz": [-30.0], "latent_norm": [3.5]}))
+    reference = one._replace(statistics=pd.DataFrame({"log_prob": [-90.0, -70.0]}), codes=pd.DataFrame({"png": [1, 60, 900]}))
+    expected = {"log_prob": 100.0, "typicality": 20.0, "complexity": 60.0, "latent_norm": 1.5, "log_pz": 30.0}
+    expected |= {"png_size": -70.0, "png_distance": 10.0, "total_variation": -(5 + 6 + 3 + 4), "mean": -4.25}
+    for name, value in expected.items():
+        assert fitted(name, reference).score(one) == pytest.approx([value]), name
+
+
+def test_typicality_of_a_batch_is_that_of_its_mean():
+    for name in base.names():
+        score = base.get(name)
+        if isinstance(score, Typicality):
+            score.fit(sample(30, seed=1))
+            nats = -sample(55).statistics["log_prob"].to_numpy()[: 55 // score.batch * score.batch]
+            expected = np.abs(nats.reshape(-1, score.batch).mean(axis=1) + sample(30, seed=1).statistics["log_prob"].mean())
+            np.testing.assert_allclose(score.score(sample(55)), expected)
+    assert {base.get(name).batch for name in base.names()} == {1, 2, 10, 25}

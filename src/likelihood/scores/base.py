@@ -1,7 +1,8 @@
 """The contract of an out-of-distribution score, and the registry by name.
 
-A score is fitted on held-out in-distribution images and gives each image a number: **higher = more outlying**. One file of this
-folder, `<name>.py`, holds one class that derives from Score; it is imported when its name is asked for.
+A score is fitted on held-out in-distribution images and gives each image, or each batch of a few, a number: **higher = more
+outlying**. One file of this folder, `<name>.py`, holds one class that derives from Score; it is imported when its name is asked
+for. A score says by `needs` which statistics it reads, and is applied to every model that has them.
 """
 
 import importlib
@@ -15,23 +16,28 @@ import pandas as pd
 
 
 class Sample(NamedTuple):
-    """Images of one set, and what a model said of them; row i of both is the same image."""
+    """Images of one set and what is known of them; row i of all is the same image."""
 
     images: np.ndarray  # uint8 (N, C, H, W)
-    statistics: pd.DataFrame | None  # per-image statistics in nats, `log_prob` among them; None without a model
+    codes: pd.DataFrame  # code lengths in nats, a column a codec (likelihood/codecs.py)
+    statistics: pd.DataFrame  # of one model, in nats: `log_prob` and its parts; `log_prob_<model>` of all models; or no column
 
 
 class Score(ABC):
     """An out-of-distribution score; higher = more outlying."""
 
-    needs_model: ClassVar[bool]
+    title: ClassVar[str]  # what tables call it
+    needs: ClassVar[tuple[str, ...]] = ()  # the statistics it reads; a score without needs no model
+    pools: ClassVar[bool] = False  # it also reads `log_prob_<model>` of several models at once
+    coded: ClassVar[tuple[str, ...]] = ()  # the codecs whose lengths it reads
+    batch: ClassVar[int] = 1  # images that share one number
 
     def fit(self, reference: Sample) -> None:  # noqa: B027
         """Learn what is normal from held-out in-distribution images; a score that needs nothing learns nothing."""
 
     @abstractmethod
     def score(self, sample: Sample) -> np.ndarray:
-        """Scores of a sample's images: (N,) float64, finite, higher = more outlying, each image by itself."""
+        """Scores (N // batch,) float64, finite, higher = more outlying; number k is of rows k · batch … (k + 1) · batch - 1."""
 
 
 def names() -> list[str]:
@@ -48,3 +54,19 @@ def get(name: str) -> Score:
         if isinstance(value, type) and issubclass(value, Score) and value.__module__ == module.__name__
     ]
     return found()
+
+
+def applicable(columns: list[str]) -> list[str]:
+    """The names of the scores of one model whose statistics have these columns; of no columns, those without a model."""
+    found = {name: get(name).needs for name in names()}
+    return [name for name, needs in found.items() if bool(needs) == bool(columns) and set(needs) <= set(columns)]
+
+
+def pooling() -> list[str]:
+    """The names of the scores that read several models at once."""
+    return [name for name in names() if get(name).pools]
+
+
+def logs(table: pd.DataFrame) -> np.ndarray:
+    """Logarithms of lengths in nats, (N, columns); of less than one nat, which only a bound's noise can give, zero."""
+    return np.log(np.maximum(table.to_numpy(np.float64), 1.0))

@@ -14,7 +14,8 @@ from likelihood.scores.base import Sample, Score
 class LogProb(Score):
     """Negative log-likelihood in nats: an unlikely image is outlying."""
 
-    needs_model: ClassVar[bool] = True
+    title: ClassVar[str] = "−log p"
+    needs: ClassVar[tuple[str, ...]] = ("log_prob",)
 
     def score(self, sample: Sample) -> np.ndarray:
         """See Score."""

@@ -10,7 +10,7 @@ from likelihood.scores.base import Sample, Score
 class Mean(Score):
     """Minus the mean over all values of the image."""
 
-    needs_model: ClassVar[bool] = False
+    title: ClassVar[str] = "mean of the pixels, small = outlying"
 
     def score(self, sample: Sample) -> np.ndarray:
         """See Score."""

@@ -16,7 +16,7 @@ from likelihood.scores.base import Sample, Score
 class PixelVariance(Score):
     """Minus the variance over all values of the image."""
 
-    needs_model: ClassVar[bool] = False
+    title: ClassVar[str] = "variance of the pixels, small = outlying"
 
     def score(self, sample: Sample) -> np.ndarray:
         """See Score."""

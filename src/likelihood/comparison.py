@@ -1,0 +1,72 @@
+"""The table of scores: every score of the scores package against every out-set, on the same images.
+
+A score is fitted on held-out in-distribution images and measured on in-set test images and out-set images that it has not seen.
+The images are a fixed choice in a random order, so consecutive ones make fair batches. A batch counts as one: intervals of a
+score of batches are wide because there are few of them.
+"""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+
+from likelihood import metrics
+from likelihood.scores import base as scores
+
+COLUMNS = ("model", "score", "out", "n", "auroc", "auroc_low", "auroc_high", "auprc", "fpr95")
+NO_MODEL, ALL_MODELS = "none", "all"  # in the column `model`
+
+
+def chosen(name: str, available: int, count: int, seed: int) -> np.ndarray:
+    """Positions of `count` of the `available` images of a set, or of all, in a random order: seeded by `seed` and the name."""
+    return np.random.RandomState([seed, crc32(name.encode()), 1]).permutation(available)[:count]
+
+
+def compare(
+    names: Sequence[str], samples: dict[str, scores.Sample], model: str, outs: Sequence[str], resamples: int, seed: int
+) -> pd.DataFrame:
+    """Fit scores on `val` and measure them on `test` against every out-set.
+
+    Arguments:
+        names: of the scores.
+        samples: by set: `val`, `test` and the out-sets.
+        model: what the rows are called by.
+        outs: the out-sets, in order.
+        resamples, seed: of the bootstrap.
+
+    Returns COLUMNS, a row a score and out-set; n counts the numbers of the out-set that were compared.
+    """
+    rows = []
+    for name in names:
+        score = scores.get(name)
+        score.fit(samples["val"])
+        values = {key: score.score(samples[key]) for key in ("test", *outs)}
+        for out in outs:
+            found = metrics.ood_metrics(values["test"], values[out], resamples, seed)
+            rows.append({"model": model, "score": name, "out": out, "n": len(values[out]), **found})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def pooled(samples: dict[str, dict[str, scores.Sample]]) -> dict[str, scores.Sample]:
+    """Samples by set with `log_prob_<model>` of every model, from samples by model and set."""
+    first = next(iter(samples.values()))
+    return {
+        key: sample._replace(
+            statistics=pd.DataFrame({f"log_prob_{model}": found[key].statistics["log_prob"] for model, found in samples.items()})
+        )
+        for key, sample in first.items()
+    }
+
+
+def ranking(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Scores by their worst AUROC over pairs (benchmark, out): model, score, worst, benchmark, out; best first.
+
+    Only scores that have all the pairs are ranked: a score cannot do well by staying away.
+    """
+    wanted = set(pairs)
+    rows = table[[pair in wanted for pair in zip(table["benchmark"], table["out"], strict=True)]]
+    counts = rows.groupby(["model", "score"])["auroc"].transform("size")
+    worst = rows.loc[rows[counts == len(wanted)].groupby(["model", "score"])["auroc"].idxmin()]
+    worst = worst.rename(columns={"auroc": "worst"})[["model", "score", "worst", "benchmark", "out"]]
+    return worst.sort_values(["worst", "model", "score"], ascending=[False, True, True], ignore_index=True)

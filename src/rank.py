@@ -1,0 +1,79 @@
+"""Stage `rank`: every score of every benchmark in one table, and scores by their worst pair.
+
+Reads metrics/scores/, those of benchmarks that are off included, and bench/scores.json for what a score costs. Writes
+
+    metrics/scores.csv      benchmark, model, score, out, n, auroc, auroc_low, auroc_high, auprc, fpr95, seconds per 1,000 images
+    metrics/ranking.json    worst AUROC over all natural pairs, by model and score
+    plots/scores            the heat map
+
+A pair is natural when neither set is made up, as noise and constant images are. `seconds` is empty where nothing was timed.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import params
+import stage
+from likelihood import comparison, heatmap
+from likelihood.data import base as data
+from likelihood.data import images
+from likelihood.scores import base as scores
+
+TABLES, BENCH = Path("metrics/scores"), Path("bench/scores.json")
+DPI = 130
+
+
+def natural(name: str) -> bool:
+    """Whether a data set is of pictures; those of the user are."""
+    return name not in data.names() or not isinstance(data.get(name), data.Made)
+
+
+def collect(values: dict[str, Any], folder: Path = TABLES) -> pd.DataFrame:
+    """The tables of all benchmarks in params.yaml, one below the other in their order."""
+    files = [folder / f"{name}.csv" for name in values["benchmarks"]]
+    return pd.concat([pd.read_csv(file) for file in files if file.exists()], ignore_index=True)
+
+
+def pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """The natural pairs (benchmark, out-set) of a table, in its order."""
+    found = dict.fromkeys(zip(table["benchmark"], table["out"], strict=True))
+    return [(benchmark, out) for benchmark, out in found if natural(out)]
+
+
+def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
+    """(model, score) of the heat map: the ranked ones, best first, then those that lack a pair."""
+    first = list(zip(ranked["model"], ranked["score"], strict=True))
+    every = dict.fromkeys(zip(table["model"], table["score"], strict=True))
+    return [*first, *(row for row in every if row not in first)]
+
+
+def main() -> None:
+    values = params.load()
+    table = collect(values)
+    keys = ["benchmark", "model", "score"]
+    timed = json.loads(BENCH.read_text(encoding="utf-8"))["rows"]
+    table = table.merge(pd.DataFrame(timed, columns=[*keys, "seconds"]), on=keys, how="left")
+    ranked = comparison.ranking(table, pairs(table))
+    table.to_csv(Path("metrics/scores.csv"), index=False)
+    summary: dict[str, dict[str, float]] = {}
+    for row in ranked.itertuples():
+        summary.setdefault(row.model, {})[row.score] = row.worst
+    Path("metrics/ranking.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
+    shown = list(dict.fromkeys(zip(table["benchmark"], table["out"], strict=True)))
+    groups = {
+        title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if natural(out) == which]
+        for title, which in (("pictures", True), ("made", False))
+    }
+    single = [row for row in rows(table, ranked) if scores.get(row[1]).batch == 1]
+    batches = [row for row in rows(table, ranked) if scores.get(row[1]).batch > 1]
+    figure = heatmap.heat_map(table, [*single, *batches], {title: found for title, found in groups.items() if found})
+    with images.replaced(Path("plots/scores")) as folder:
+        figure.savefig(folder / "scores.png", dpi=DPI, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    stage.run(main)

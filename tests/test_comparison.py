@@ -1,0 +1,190 @@
+"""The table of scores and its ranking; codecs; densities; the stage `rank`."""
+
+import io
+import json
+
+import imagecodecs
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from scipy.stats import multivariate_normal
+from sklearn.metrics import roc_auc_score
+
+import rank
+from likelihood import codecs, comparison, densities
+from likelihood.scores import base
+
+
+def sample(n, low, high, seed):
+    rng = np.random.RandomState(seed)
+    images = rng.randint(low, high, (n, 1, 6, 6)).astype(np.uint8)
+    return base.Sample(images, codecs.lengths(images), pd.DataFrame({"log_prob": rng.normal(-100.0 - high, 5.0, n)}))
+
+
+SAMPLES = {"val": sample(80, 0, 60, 0), "test": sample(50, 0, 60, 1), "near": sample(50, 0, 62, 2), "far": sample(40, 0, 200, 3)}
+
+
+def test_a_cell_is_the_auroc_of_the_score_fitted_on_validation_images():
+    table = comparison.compare(["typicality", "mean", "typicality_10"], SAMPLES, "glow", ["near", "far"], 100, 0)
+    assert list(table.columns) == list(comparison.COLUMNS)
+    score = base.get("typicality")
+    score.fit(SAMPLES["val"])
+    values = np.concatenate([score.score(SAMPLES["test"]), score.score(SAMPLES["far"])])
+    found = table.set_index(["score", "out"]).loc[("typicality", "far")]
+    assert found["auroc"] == pytest.approx(roc_auc_score([0] * 50 + [1] * 40, values))
+    assert found["auroc_low"] <= found["auroc"] <= found["auroc_high"]
+    assert table.set_index(["score", "out"])["n"].to_dict() == {
+        ("typicality", "near"): 50,
+        ("typicality", "far"): 40,
+        ("mean", "near"): 50,
+        ("mean", "far"): 40,
+        ("typicality_10", "near"): 5,
+        ("typicality_10", "far"): 4,
+    }
+
+
+def test_the_images_of_a_set_are_a_fixed_choice_without_repetition():
+    first = comparison.chosen("svhn", 200, 50, 0)
+    assert len(set(first)) == 50
+    np.testing.assert_array_equal(first, comparison.chosen("svhn", 200, 50, 0))
+    assert set(first) != set(comparison.chosen("mnist", 200, 50, 0))
+    assert not (np.diff(first) > 0).all()  # in no order that batches could share
+    assert sorted(comparison.chosen("svhn", 30, 50, 0)) == list(range(30))
+
+
+def test_pooled_samples_have_the_likelihoods_of_all_models():
+    doubled = {key: found._replace(statistics=found.statistics * 2) for key, found in SAMPLES.items()}
+    both = comparison.pooled({"vae": SAMPLES, "glow": doubled})
+    assert list(both["far"].statistics) == ["log_prob_vae", "log_prob_glow"]
+    np.testing.assert_allclose(both["far"].statistics["log_prob_glow"], 2 * SAMPLES["far"].statistics["log_prob"])
+
+
+def table(cells):
+    return pd.DataFrame([(*key, value) for key, value in cells.items()], columns=["benchmark", "model", "score", "out", "auroc"])
+
+
+CELLS = {
+    ("a", "vae", "log_prob", "x"): 0.9,
+    ("b", "vae", "log_prob", "y"): 0.2,
+    ("a", "none", "mean", "x"): 0.6,
+    ("b", "none", "mean", "y"): 0.5,
+    ("a", "glow", "log_pz", "x"): 1.0,  # is not there for the other pair
+    ("a", "vae", "log_prob", "noise"): 0.0,  # not among the pairs
+}
+
+
+def test_scores_are_ranked_by_their_worst_pair_and_cannot_stay_away_from_one():
+    ranked = comparison.ranking(table(CELLS), [("a", "x"), ("b", "y")])
+    assert ranked.to_dict("records") == [
+        {"model": "none", "score": "mean", "worst": 0.5, "benchmark": "b", "out": "y"},
+        {"model": "vae", "score": "log_prob", "worst": 0.2, "benchmark": "b", "out": "y"},
+    ]
+
+
+def test_without_a_natural_pair_nothing_is_ranked():
+    assert comparison.ranking(table(CELLS), []).empty
+
+
+DECODE = {
+    "png": lambda data: np.array(Image.open(io.BytesIO(data))),
+    "webp": lambda data: np.array(Image.open(io.BytesIO(data))),
+    "jpeg2000": imagecodecs.jpeg2k_decode,
+    "jpegxl": imagecodecs.jpegxl_decode,
+}
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 7), (3, 9, 7)], ids=["grey", "colour"])
+@pytest.mark.parametrize("name", list(codecs.CODECS))
+def test_a_codec_is_lossless_and_its_length_that_of_the_file(name, shape, monkeypatch):
+    pixels, files = codecs.pixels_of(np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)), []
+    kept = lambda function: lambda *args, **settings: files.append(function(*args, **settings)) or files[-1]  # noqa: E731
+    for encode in ("jpeg2k_encode", "jpegxl_encode"):
+        monkeypatch.setattr(imagecodecs, encode, kept(getattr(imagecodecs, encode)))
+
+    class File(io.BytesIO):
+        def tell(self):
+            files.append(self.getvalue())
+            return super().tell()
+
+    monkeypatch.setattr(codecs.io, "BytesIO", File)
+    length = codecs.CODECS[name](pixels)
+    monkeypatch.undo()
+    data = files[-1]
+    assert length == len(data)
+    decoded = DECODE[name](data)
+    np.testing.assert_array_equal(decoded if decoded.ndim == pixels.ndim else decoded[..., 0], pixels)
+
+
+def test_code_lengths_are_in_nats_and_grow_with_what_there_is_to_say():
+    rng = np.random.RandomState(0)
+    images = np.stack([np.full((3, 16, 16), 5, np.uint8), rng.randint(0, 256, (3, 16, 16)).astype(np.uint8)])
+    lengths = codecs.lengths(images)
+    assert list(lengths) == list(codecs.CODECS) == list(codecs.versions())
+    assert lengths.loc[0, "png"] == pytest.approx(8 * np.log(2) * codecs.CODECS["png"](codecs.pixels_of(images[0])))
+    assert (lengths.loc[1] > lengths.loc[0]).all()
+    assert (lengths.loc[1] >= 768 * np.log(256)).all()  # noise cannot be compressed
+
+
+def test_whitened_statistics_are_uncorrelated_and_lose_the_directions_that_do_not_vary():
+    rng = np.random.RandomState(0)
+    a, b = rng.normal(5.0, 3.0, (2, 400))
+    y = densities.whitening(np.stack([a, a + 0.1 * b, 7 * np.ones(400), -2 * a], axis=1))
+    values = y(np.stack([a, a + 0.1 * b, 7 * np.ones(400), -2 * a], axis=1))
+    assert values.shape == (400, 2)
+    np.testing.assert_allclose(np.cov(values, rowvar=False), np.eye(2), atol=0.01)
+
+
+def test_detectors_do_not_depend_on_the_units_of_statistics():
+    rng = np.random.RandomState(0)
+    reference, x = rng.normal(size=(200, 3)), 2.0 * rng.normal(size=(30, 3))
+    for make in (densities.kde, densities.one_class_svm):
+        np.testing.assert_allclose(make(reference * [1, 50, 0.01] + 9)(x * [1, 50, 0.01] + 9), make(reference)(x), rtol=1e-6)
+
+
+def test_the_kernel_density_is_the_mean_of_normals_of_scott_s_width():
+    reference = np.random.RandomState(0).normal(size=(50, 2))
+    y = densities.whitening(reference)(reference)
+    density = np.mean([multivariate_normal(point, 50 ** (-2.0 / 6.0)).pdf(y[:5]) for point in y], axis=0)
+    np.testing.assert_allclose(densities.kde(reference)(reference[:5]), -np.log(density), rtol=1e-6)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the tables of two benchmarks, one of which params.yaml has not."""
+    names = {"toy": ["mnist", "noise"], "gone": ["mnist"]}
+    params = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": names["toy"]}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "metrics/scores").mkdir(parents=True)
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench/scores.json").write_text(json.dumps({"rows": [["toy", "none", "mean", 0.25]]}))
+    for name, outs in names.items():
+        samples = {**SAMPLES, "mnist": SAMPLES["far"], "noise": SAMPLES["near"]}
+        found = comparison.compare(["mean", "typicality"], samples, "none", outs, 100, 0)
+        found.insert(0, "benchmark", name)
+        found.to_csv(tmp_path / f"metrics/scores/{name}.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_rank_gathers_known_benchmarks_and_ranks_pictures_only(project):
+    rank.main()
+    table = pd.read_csv("metrics/scores.csv")
+    assert list(table.columns) == ["benchmark", *comparison.COLUMNS, "seconds"]
+    assert set(table["benchmark"]) == {"toy"}
+    assert set(table["out"]) == {"mnist", "noise"}
+    assert table.groupby("score")["seconds"].first().dropna().to_dict() == {"mean": 0.25}
+    worst = table[table["out"] == "mnist"].set_index("score")["auroc"].to_dict()
+    assert json.loads((project / "metrics/ranking.json").read_text()) == {"none": pytest.approx(worst)}
+    first = (project / "plots/scores/scores.png").read_bytes()
+    rank.main()
+    assert (project / "plots/scores/scores.png").read_bytes() == first
+
+
+def test_rank_draws_a_map_also_where_no_set_is_of_pictures(project):
+    table = pd.read_csv(project / "metrics/scores/toy.csv")
+    table[table["out"] == "noise"].to_csv(project / "metrics/scores/toy.csv", index=False)
+    rank.main()
+    assert json.loads((project / "metrics/ranking.json").read_text()) == {}
+    assert (project / "plots/scores/scores.png").stat().st_size > 5000
