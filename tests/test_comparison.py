@@ -45,6 +45,18 @@ def test_a_cell_is_the_auroc_of_the_score_fitted_on_validation_images():
     }
 
 
+def test_a_score_of_batches_has_no_row_where_a_set_cannot_fill_one():
+    few = {**SAMPLES, "few": sample(9, 0, 60, 4)}
+    table = comparison.compare(["typicality_2", "typicality_10"], few, "glow", ["near", "few"], 100, 0)
+    assert list(zip(table["score"], table["out"], strict=True)) == [
+        ("typicality_2", "near"),
+        ("typicality_2", "few"),
+        ("typicality_10", "near"),
+    ]
+    few["test"] = few["few"]
+    assert comparison.compare(["typicality_10"], few, "glow", ["near"], 100, 0).empty
+
+
 def test_the_images_of_a_set_are_a_fixed_choice_without_repetition():
     first = comparison.chosen("svhn", 200, 50, 0)
     assert len(set(first)) == 50

@@ -106,6 +106,8 @@ def test_a_benchmark_in_force_that_is_listed_too_has_its_pictures_once_and_every
         for name in ("curves", "likelihoods", "samples"):
             assert dom.count(f"plots_{benchmark}_figures_{name}.png") == 1
             assert dom.count(f">{benchmark}: {name} (workspace)<") == 1
+    assert dom.count(">every score on every pair of sets (workspace)<") == 1
+    assert dom.index("plots_scores_scores.png") < dom.index("plots_mnist_figures_samples.png")  # the table comes first
 
 
 def test_the_browser_would_tell_of_an_error_and_a_request(tmp_path):

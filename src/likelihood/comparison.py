@@ -35,14 +35,15 @@ def compare(
         outs: the out-sets, in order.
         resamples, seed: of the bootstrap.
 
-    Returns COLUMNS, a row a score and out-set; n counts the numbers of the out-set that were compared.
+    Returns COLUMNS, a row a score and out-set; n counts the numbers of the out-set that were compared. A score of batches has no
+    row where a set has fewer images than a batch.
     """
     rows = []
     for name in names:
         score = scores.get(name)
         score.fit(samples["val"])
         values = {key: score.score(samples[key]) for key in ("test", *outs)}
-        for out in outs:
+        for out in (out for out in outs if len(values["test"]) and len(values[out])):  # a small set may not fill one batch
             found = metrics.ood_metrics(values["test"], values[out], resamples, seed)
             rows.append({"model": model, "score": name, "out": out, "n": len(values[out]), **found})
     return pd.DataFrame(rows, columns=list(COLUMNS))
