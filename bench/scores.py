@@ -1,26 +1,30 @@
 """What a score costs: seconds per 1,000 images, from the pixels to the number, by benchmark and model.
 
-    seconds = the model's statistics + the code lengths that the score reads + the score itself
+    seconds = the statistics of the model, its companions' and probes + the code lengths that the score reads + the score itself
 
-Medians of ROUNDS rounds on test images of every benchmark with committed weights, torch on all cores; codecs on one. Fitting a
-score is done once and not counted.
+Medians of ROUNDS rounds on test images of every benchmark with weights in data/, torch on all cores; codecs on one. Training and
+fitting are done once and not counted.
 """
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 import params
 from bench.machine import store
 from likelihood import codecs, comparison
 from likelihood.data import images
 from likelihood.models import checkpoint
+from likelihood.models.base import LikelihoodModel
 from likelihood.scores import base as scores
+from probe import PROBES
 
 MODELS = ("vae", "pixelcnn", "glow")
 IMAGES, ROUNDS = 200, 3
@@ -36,30 +40,74 @@ def seconds(work: Callable[[], object], count: int) -> float:
     return 1000.0 * statistics.median(taken) / count
 
 
+class Measured(NamedTuple):
+    """Some of what is known of the images, and what it costs to know."""
+
+    table: pd.DataFrame
+    cost: float
+
+
+def measured(measure: Callable[[Tensor], dict[str, Tensor]], x: np.ndarray, batch: int) -> Measured:
+    """What `measure` says of images, and its cost."""
+    batches = torch.from_numpy(x).split(batch)
+    parts = [measure(part) for part in batches]
+    table = pd.DataFrame({key: torch.cat([part[key] for part in parts]).numpy() for key in parts[0]})
+    return Measured(table, seconds(lambda: [measure(part) for part in batches], len(x)))
+
+
+def together(parts: Sequence[Measured]) -> Measured:
+    """All of several."""
+    return Measured(pd.concat([part.table for part in parts], axis=1), sum(part.cost for part in parts))
+
+
+def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, draws: int) -> list[Measured]:
+    """What the companions of a model and its probes know, of those that are there."""
+    found = []
+    for folder in sorted(Path(f"data/companions/{benchmark}").glob(f"{name}_*")):
+        parts = []
+        for number, file in enumerate(sorted(folder.glob("*/best.safetensors")), 1):
+            member = str(number) if folder.name.endswith("_seeds") else file.parent.name
+            _, companion = checkpoint.load(file)
+            part = measured(lambda images, of=companion: of.statistics(images, draws), x, companion.core_batch)
+            parts.append(part._replace(table=part.table.add_suffix(f"@{member}")))
+        found.append(together(parts))
+    for folder in sorted(Path(f"data/extra/{benchmark}").glob(f"{name}_*")):
+        probe = PROBES.get(folder.name.split("_", 1)[1])
+        if probe:
+            found.append(measured(lambda images, of=probe: of(model, images), x, model.core_batch))
+    return found
+
+
 def rows(values: dict, benchmark: str) -> list[list[object]]:
     """[benchmark, model, score, seconds] of every score of a benchmark."""
     x = np.array(images.load(Path(f"data/processed/{benchmark}/in/test.npy"))[:IMAGES])
     pixels, codes = [codecs.pixels_of(image) for image in x], codecs.lengths(x)
     coding = {name: seconds(lambda: [encode(image) for image in pixels], len(x)) for name, encode in codecs.CODECS.items()}  # noqa: B023
-    samples, cost = {}, {}
-    for name in MODELS:
-        _, model = checkpoint.load(Path(f"data/models/{benchmark}/{name}/best.safetensors"))
-        batches, draws = torch.from_numpy(x).split(model.core_batch), values["score"]["draws"][name]
-        cost[name] = seconds(lambda: [model.statistics(batch, draws) for batch in batches], len(x))  # noqa: B023
-        parts = [model.statistics(batch, draws) for batch in batches]
-        table = pd.DataFrame({key: torch.cat([part[key] for part in parts]).numpy() for key in parts[0]})
-        samples[name] = scores.Sample(x, codes, table)
-    pooled = comparison.pooled({name: {"test": sample} for name, sample in samples.items()})["test"]
-    work = [(name, sample, cost[name], scores.applicable(list(sample.statistics))) for name, sample in samples.items()]
-    work.append((comparison.ALL_MODELS, pooled, sum(cost.values()), scores.pooling()))
-    work.append((comparison.NO_MODEL, samples[MODELS[0]], 0.0, scores.applicable([])))
-    found = []
-    for model, sample, before, names in work:
+    found: list[list[object]] = []
+
+    def add(model: str, sample: scores.Sample, before: float, names: Sequence[str]) -> None:
         for name in names:
             score = scores.get(name)
             score.fit(sample)
             total = before + sum(coding[codec] for codec in score.coded) + seconds(lambda: score.score(sample), len(x))  # noqa: B023
             found.append([benchmark, model, name, float(f"{total:.2g}")])
+
+    own: dict[str, Measured] = {}
+    for name in MODELS:
+        _, model = checkpoint.load(Path(f"data/models/{benchmark}/{name}/best.safetensors"))
+        draws = values["score"]["draws"][name]
+        own[name] = measured(lambda images, of=model, n=draws: of.statistics(images, n), x, model.core_batch)
+        add(name, scores.Sample(x, codes, own[name].table), own[name].cost, scores.applicable(list(own[name].table)))
+        for extra in extras(benchmark, name, model, x, draws):
+            columns = own[name].table.join(extra.table)
+            names = scores.needing(list(extra.table), list(columns))
+            for key in names:
+                before = extra.cost + (own[name].cost if "log_prob" in scores.get(key).needs else 0.0)
+                add(name, scores.Sample(x, codes, columns), before, [key])
+    samples = {name: {"test": scores.Sample(x, codes, part.table)} for name, part in own.items()}
+    cost = sum(part.cost for part in own.values())
+    add(comparison.ALL_MODELS, comparison.pooled(samples)["test"], cost, scores.pooling())
+    add(comparison.NO_MODEL, samples[MODELS[0]]["test"], 0.0, scores.applicable([]))
     return found
 
 

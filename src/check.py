@@ -4,7 +4,7 @@ It depends on all of params.yaml and its output never changes, so it runs after 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,14 @@ def between(low: float, high: float, ends: bool = False) -> Rule:
     return Rule(text, lambda v: number(v) and (low <= v <= high if ends else low < v < high))
 
 
+def some_of(words: Sequence[str]) -> Rule:
+    """A list, perhaps an empty one, of different words among some."""
+    return Rule(
+        "a list of some of " + ", ".join(words),
+        lambda v: isinstance(v, list) and all(e in words for e in v) and len(set(v)) == len(v),
+    )
+
+
 def choice(*values: str) -> Rule:
     """One of some words."""
     return Rule("one of " + ", ".join(values), lambda v: v in values)
@@ -55,6 +63,10 @@ EPOCHS = Rule(
 NAMES = Rule(
     "a list of different names, at least one",
     lambda v: isinstance(v, list) and v != [] and all(isinstance(e, str) for e in v) and len(set(v)) == len(v),
+)
+SEEDS = Rule(
+    "a list of different integers from 0 on, at least one",
+    lambda v: isinstance(v, list) and v != [] and all(integer(0, 2**31 - 1).accepts(e) for e in v) and len(set(v)) == len(v),
 )
 
 SHARED: dict[str, Rule] = {
@@ -96,8 +108,10 @@ OWN_SET: dict[str, Rule] = {
     "channels": Rule("1 or 3", lambda v: number(v) and v in (1, 3)),
     "convert": Rule("true or false", lambda v: isinstance(v, bool)),
 }
+COMPANIONS = (*(f"{model}_{kind}" for kind in ("seeds", "background") for model in MODELS), "pixelcnn_local")
+PROBES = (*(f"{model}_gradients" for model in MODELS), "vae_regret")
 RESERVED = ("train", "val", "test", "bits_per_dim", "nats")  # what stands beside the sets in tables and metrics
-TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, *SECTIONS)
+TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, "companions", "probes", *SECTIONS)
 
 
 def check(values: dict[str, Any]) -> None:
@@ -124,6 +138,20 @@ def check(values: dict[str, Any]) -> None:
             raise InputError(
                 f"params.yaml: run names {name!r}, which benchmarks does not define; defined: {', '.join(values['benchmarks'])}"
             )
+    extras("companions", values, COMPANIONS, {"seeds": SEEDS, "mutation": between(0.0, 1.0)})
+    if values["companions"]["benchmarks"] and values["seed"] in values["companions"]["seeds"]:
+        raise InputError(
+            f"params.yaml: companions.seeds holds {values['seed']}, which is `seed` itself; a companion needs a seed of its own"
+        )
+    extras("probes", values, PROBES, {})
+
+
+def extras(here: str, values: dict[str, Any], known: tuple[str, ...], rules: dict[str, Rule]) -> None:
+    """Check what is trained or probed beside the models, and for which benchmarks in force."""
+    rules = {"benchmarks": some_of(values["run"]), "names": some_of(known), **rules}
+    section(here, values[here], rules, required=tuple(rules))
+    if bool(values[here]["benchmarks"]) != bool(values[here]["names"]):
+        raise InputError(f"params.yaml: {here} needs both benchmarks and names, or neither")
 
 
 def own_sets(declared: Any) -> None:  # noqa: ANN401

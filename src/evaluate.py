@@ -18,7 +18,7 @@ from dvclive import Live
 
 import params
 import stage
-from likelihood import codecs, comparison, metrics, tables
+from likelihood import codecs, comparison, metrics, selection, tables
 from likelihood.data import images
 from likelihood.errors import InputError
 from likelihood.scores import base as scores
@@ -46,10 +46,10 @@ def raw_likelihood(statistics: dict[str, pd.DataFrame], outs: list[str], resampl
     return {"metrics": found, "roc": {out: metrics.roc(values["test"], values[out]) for out in outs}}
 
 
-def bare_samples(pixels: dict[str, np.ndarray], rows: dict[str, np.ndarray]) -> dict[str, scores.Sample]:
-    """Some of the images of every set, with their code lengths."""
-    chosen = {name: np.ascontiguousarray(pixels[name][index]) for name, index in rows.items()}
-    return {name: scores.Sample(x, codecs.lengths(x), pd.DataFrame(index=range(len(x)))) for name, x in chosen.items()}
+def bare_samples(pixels: dict[str, np.ndarray], coded: bool = True) -> dict[str, scores.Sample]:
+    """The images of every set, with their code lengths if those are asked for."""
+    nothing = {name: pd.DataFrame(index=range(len(x))) for name, x in pixels.items()}
+    return {name: scores.Sample(x, codecs.lengths(x) if coded else nothing[name], nothing[name]) for name, x in pixels.items()}
 
 
 def score_table(
@@ -114,14 +114,10 @@ def main() -> None:
             tables.likelihoods(row, facts["unit"], name, index[name], per_image[name]) for name in ("train", "test", *outs)
         ]
     summary["images"] = {name: len(index[name]) for name in ("train", "test", *outs)}
-    # All validation images are there to fit on; of the others, so many as every cell of the table can have.
-    rows = {
-        name: comparison.chosen(name, len(index[name]), len(index[name]) if name == "val" else count, seed)
-        for name in ("val", "test", *outs)
-    }
-    pixels = {name: images.load(processed / side / f"{name}.npy")[index[name]] for side, name in sets}
+    rows = {name: selection.compared(name, len(index[name]), count, seed) for _, name in sets}
+    pixels = {name: images.load(processed / side / f"{name}.npy")[index[name][rows[name]]] for side, name in sets}
     table = score_table(
-        bare_samples(pixels, rows),
+        bare_samples(pixels),
         {
             row: {name: statistics[name].drop(columns="index").iloc[rows[name]].reset_index(drop=True) for name in rows}
             for row, statistics in kept.items()

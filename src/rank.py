@@ -1,12 +1,13 @@
 """Stage `rank`: every score of every benchmark in one table, and scores by their worst pair.
 
-Reads metrics/scores/, those of benchmarks that are off included, and bench/scores.json for what a score costs. Writes
+Reads metrics/scores/, what is off included, and bench/scores.json for what a score costs. Writes
 
     metrics/scores.csv      benchmark, model, score, out, n, auroc, auroc_low, auroc_high, auprc, fpr95, seconds per 1,000 images
     metrics/ranking.json    worst AUROC over all natural pairs, by model and score
     plots/scores            the heat map
 
-A pair is natural when neither set is made up, as noise and constant images are. `seconds` is empty where nothing was timed.
+A pair is natural when neither set is made up, as noise and constant images are, and counts once: benchmarks that have it again
+differ in their models. `seconds` is empty where nothing was timed.
 """
 
 import json
@@ -32,15 +33,22 @@ def natural(name: str) -> bool:
 
 
 def collect(values: dict[str, Any], folder: Path = TABLES) -> pd.DataFrame:
-    """The tables of all benchmarks in params.yaml, one below the other in their order."""
-    files = [folder / f"{name}.csv" for name in values["benchmarks"]]
+    """The tables of all benchmarks in params.yaml, companions and probes included, one below the other in their order."""
+    files = [
+        file for name in values["benchmarks"] for file in (folder / f"{name}.csv", *sorted(folder.glob(f"{name}/*/scores.csv")))
+    ]
     return pd.concat([pd.read_csv(file) for file in files if file.exists()], ignore_index=True)
 
 
-def pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """The natural pairs (benchmark, out-set) of a table, in its order."""
-    found = dict.fromkeys(zip(table["benchmark"], table["out"], strict=True))
-    return [(benchmark, out) for benchmark, out in found if natural(out)]
+def pairs(table: pd.DataFrame, inside: dict[str, str]) -> list[tuple[str, str]]:
+    """The pairs (benchmark, out-set) of a table, in its order, from the in-set of every benchmark.
+
+    Of benchmarks with the same in- and out-set, which differ in their models, the first has the pair.
+    """
+    first: dict[tuple[str, str], str] = {}
+    for benchmark, out in dict.fromkeys(zip(table["benchmark"], table["out"], strict=True)):
+        first.setdefault((inside[benchmark], out), benchmark)
+    return [(benchmark, out) for (_, out), benchmark in first.items()]
 
 
 def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
@@ -56,14 +64,14 @@ def main() -> None:
     keys = ["benchmark", "model", "score"]
     timed = json.loads(BENCH.read_text(encoding="utf-8"))["rows"]
     table = table.merge(pd.DataFrame(timed, columns=[*keys, "seconds"]), on=keys, how="left")
-    ranked = comparison.ranking(table, pairs(table))
+    inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
+    shown = pairs(table, inside)
+    ranked = comparison.ranking(table, [(benchmark, out) for benchmark, out in shown if natural(out)])
     table.to_csv(Path("metrics/scores.csv"), index=False)
     summary: dict[str, dict[str, float]] = {}
     for row in ranked.itertuples():
         summary.setdefault(row.model, {})[row.score] = row.worst
     Path("metrics/ranking.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
-    shown = list(dict.fromkeys(zip(table["benchmark"], table["out"], strict=True)))
     groups = {
         title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if natural(out) == which]
         for title, which in (("pictures", True), ("made", False))

@@ -188,8 +188,10 @@ def main() -> None:
     text = rewritten(README.read_text(encoding="utf-8"), "results", overview(results))
     for name, written in MEASURED.items():
         text = rewritten(text, f"bench_{name}", written(json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))))
-    text = rewritten(text, "scores", scorepage.ranked(scored, ranking, values["benchmarks"], scorepage.SHOWN))
-    pages = ((README, text), (RESULTS, page(results)), (SCORES, scorepage.page(scored, ranking, values["benchmarks"])))
+    seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
+    text = rewritten(text, "scores", scorepage.ranked(scored, ranking, entries, scorepage.SHOWN))
+    text = rewritten(text, "seeds", scorepage.ensembles(scored, seeds, entries, MADE))
+    pages = ((README, text), (RESULTS, page(results)), (SCORES, scorepage.page(scored, seeds, ranking, entries)))
     for path, new in pages:
         if not check:
             path.write_text(new, encoding="utf-8")

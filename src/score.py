@@ -10,18 +10,21 @@ Images are dealt out to all processes, of which every CPU core has one of its ow
 import argparse
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from zlib import crc32
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from tqdm import tqdm
 
 import params
 import processes
 import stage
+from likelihood import selection
 from likelihood.data import images
 from likelihood.errors import InputError
 from likelihood.models import checkpoint
@@ -30,27 +33,49 @@ from likelihood.models.base import LikelihoodModel
 GPU_BATCH = 500  # images at a time; no score depends on it
 
 
-def chosen(name: str, available: int, count: int, seed: int) -> np.ndarray:
-    """Sorted positions of `count` of the `available` images of a set, or of all: seeded by `seed` and the set's name."""
-    order = np.random.RandomState([seed, crc32(name.encode())]).permutation(available)
-    return np.sort(order[:count])
-
-
-def statistics(fabric: Fabric, model: LikelihoodModel, x: np.ndarray, draws: int, name: str) -> pd.DataFrame:
-    """Statistics of uint8 images x (N, C, H, W), a row an image; each process scores its share, every one gets the table."""
-    model = model.to(fabric.device)
+def measured(
+    fabric: Fabric, measure: Callable[[Tensor], dict[str, Tensor]], batch: int, x: np.ndarray, name: str
+) -> pd.DataFrame:
+    """What `measure` says of uint8 images x (N, C, H, W), a row an image: each process asks of its share and gets the table."""
     share = np.arange(fabric.global_rank, max(len(x), fabric.world_size), fabric.world_size)
     mine = x[share % len(x)]  # where there are more processes than images, some only keep the others company
-    batch = model.core_batch if fabric.device.type == "cpu" else GPU_BATCH
+    batch = batch if fabric.device.type == "cpu" else GPU_BATCH
     hidden = None if fabric.is_global_zero else True
     starts = tqdm(range(0, len(mine), batch), desc=name, unit="batch", leave=False, disable=hidden)
-    parts = [model.statistics(torch.from_numpy(mine[start : start + batch]), draws) for start in starts]
+    parts = [measure(torch.from_numpy(mine[start : start + batch])) for start in starts]
     columns = list(parts[0])
     table = torch.zeros(len(x), len(columns), dtype=torch.float64, device=fabric.device)
     for column, key in enumerate(columns):
-        table[share[share < len(x)], column] = torch.cat([part[key] for part in parts])[share < len(x)]
+        table[share[share < len(x)], column] = torch.cat([part[key] for part in parts])[share < len(x)].double()
     table = fabric.all_reduce(table, reduce_op="sum")  # a row is zero in all processes but one
     return pd.DataFrame(table.cpu().numpy(), columns=columns)
+
+
+def statistics(fabric: Fabric, model: LikelihoodModel, x: np.ndarray, draws: int, name: str) -> pd.DataFrame:
+    """Statistics of uint8 images x (N, C, H, W), a row an image, in every process."""
+    return measured(fabric, functools.partial(model.to(fabric.device).statistics, draws=draws), model.core_batch, x, name)
+
+
+def write(tables: dict[str, pd.DataFrame], folder: Path, facts: dict[str, Any] | None = None) -> None:
+    """Write a Parquet file a set, and model.json with what the numbers are if they are a model's, all or nothing."""
+    with images.replaced(folder) as partial:
+        for stem, table in tables.items():
+            table.to_parquet(partial / f"{stem}.parquet", index=False)
+            print(f"{stem}: {len(table)} images", flush=True)
+        if facts is not None:
+            (partial / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def sets_of(folder: Path, model: LikelihoodModel, count: int, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Positions and images of those that stand for each set of a folder; InputError where the model knows no such images."""
+    sets = {}
+    for path in sorted(folder.glob("*.npy")):
+        x = images.load(path)
+        if x.shape[1:] != model.shape:
+            raise InputError(f"{path} holds images of {x.shape[1:]}, but the model was trained on {model.shape}")
+        index = selection.scored(path.stem, len(x), count, seed)
+        sets[path.stem] = (index, x[index])
+    return sets
 
 
 def score(
@@ -60,20 +85,18 @@ def score(
     tables = {stem: statistics(fabric, model, x, draws, stem) for stem, (_, x) in sets.items()}
     if not fabric.is_global_zero:
         return
-    with images.replaced(folder) as partial:
-        for stem, table in tables.items():
-            table.insert(0, "index", sets[stem][0])
-            table.to_parquet(partial / f"{stem}.parquet", index=False)
-            print(f"{stem}: {len(table)} images, mean log_prob {table['log_prob'].mean():.1f} nats", flush=True)
-        facts = {
-            "model": name,
-            "dims": model.dims,
-            "levels": model.levels,
-            "lower_bound": model.lower_bound,
-            "draws": draws,
-            "unit": model.unit,
-        }
-        (partial / "model.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    facts = {
+        "model": name,
+        "dims": model.dims,
+        "levels": model.levels,
+        "lower_bound": model.lower_bound,
+        "draws": draws,
+        "unit": model.unit,
+    }
+    for stem, table in tables.items():
+        table.insert(0, "index", sets[stem][0])
+        print(f"{stem}: mean log_prob {table['log_prob'].mean():.1f} nats", flush=True)
+    write(tables, folder, facts)
 
 
 def main() -> None:
@@ -84,16 +107,9 @@ def main() -> None:
     arguments = parser.parse_args()
     values = params.load()
     count, draws = values["score"]["images"], values["score"]["draws"][arguments.model]
-    weights = Path("data/models") / arguments.benchmark / arguments.model / "best.safetensors"
-    name, model = checkpoint.load(weights)
+    name, model = checkpoint.load(Path("data/models") / arguments.benchmark / arguments.model / "best.safetensors")
     source = Path("data/processed") / arguments.benchmark / arguments.side
-    sets = {}
-    for path in sorted(source.glob("*.npy")):
-        x = images.load(path)
-        if x.shape[1:] != model.shape:
-            raise InputError(f"{path} holds images of {x.shape[1:]}, but {weights} was trained on {model.shape}")
-        index = chosen(path.stem, len(x), count, values["seed"])
-        sets[path.stem] = (index, x[index])
+    sets = sets_of(source, model, count, values["seed"])
     folder = Path("data/scores") / arguments.benchmark / arguments.side / arguments.model
     work = functools.partial(score, model=model, sets=sets, draws=draws, folder=folder, name=name)
     processes.run(work, every_core=True)

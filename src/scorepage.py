@@ -1,13 +1,14 @@
 """Texts about scores that readme.py writes: the best ones for README, and docs/scores.md with all of them."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from likelihood.figures import set_title
-from likelihood.heatmap import score_title
+from likelihood.heatmap import MODELS, score_title
 from likelihood.scores import base as scores
 
 SHOWN = 8  # single-image scores in README, besides those in KEPT
@@ -43,12 +44,55 @@ def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: d
     return "\n".join(lines)
 
 
-def page(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any]) -> str:
+def over_seeds(folder: Path) -> pd.DataFrame:
+    """What every score has over the seeds of a model, of all benchmarks in a folder of tables."""
+    files = sorted(folder.glob("*/*/seeds.csv"))
+    return pd.concat([pd.read_csv(file) for file in files], ignore_index=True) if files else pd.DataFrame(columns=["benchmark"])
+
+
+def mean_and_deviation(row: Any) -> str:  # noqa: ANN401
+    """AUROC over seeds."""
+    return f"{row.auroc_mean:.3f} ± {row.auroc_std:.3f}"
+
+
+def ensembles(table: pd.DataFrame, seeds: pd.DataFrame, entries: dict[str, Any], made: Collection[str]) -> str:
+    """The Markdown table of what several seeds of a model tell, of all pairs of pictures."""
+    lines = [
+        "| trained on | out-set | model | −log p, over seeds | −log of the seeds' mean p | WAIC |",
+        "|---|---|---|--:|--:|--:|",
+    ]
+    cells = table.set_index(["benchmark", "model", "score", "out"])["auroc"]
+    for name, entry in entries.items():
+        found = seeds[(seeds["benchmark"] == name) & (seeds["score"] == "log_prob")] if len(seeds) else seeds
+        for row in (row for row in found.itertuples() if row.out not in made):
+            both = " | ".join(f"{cells[name, row.model, score, row.out]:.3f}" for score in ("ensemble", "waic"))
+            lines.append(
+                f"| {set_title(entry['in'])} | {set_title(row.out)} | {MODELS[row.model]} | {mean_and_deviation(row)} | {both} |"
+            )
+    return "\n".join(lines)
+
+
+def seeds_table(found: pd.DataFrame) -> str:
+    """The Markdown table of every score over the seeds of its model, of one benchmark."""
+    lines = [
+        "### Over seeds\n\nMean and standard deviation of AUROC over models of different seeds, and the extremes.\n",
+        "| score | out-set | seeds | AUROC | least | greatest |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for row in found.itertuples():
+        lines.append(
+            f"| {score_title(row.model, row.score)} | {set_title(row.out)} | {row.seeds} | {mean_and_deviation(row)}"
+            f" | {row.auroc_least:.3f} | {row.auroc_greatest:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any]) -> str:
     """docs/scores.md."""
     parts = [
         "# Scores\n\nEvery score on every pair of every benchmark; the [README](../README.md#scores-that-do-know) says how they"
         " are compared. Written by `python src/readme.py` from `metrics/scores.csv`, `metrics/ranking.json` and"
-        " `metrics/*/ood/codecs.json`.",
+        " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`.",
         "## By the worst natural pair\n\n" + ranked(table, ranking, entries, None),
     ]
     for benchmark, found in table.groupby("benchmark", sort=False):
@@ -66,4 +110,6 @@ def page(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dic
                 f" [{row.auroc_low:.3f}, {row.auroc_high:.3f}] | {row.auprc:.3f} | {row.fpr95:.3f} | {seconds(row.seconds)} |"
             )
         parts.append("\n".join(lines))
+        if (seeds["benchmark"] == benchmark).any():
+            parts.append(seeds_table(seeds[seeds["benchmark"] == benchmark]))
     return "\n\n".join(parts) + "\n"

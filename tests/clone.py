@@ -24,6 +24,14 @@ SMALL = {
     "images: 2000": "images: 60",
     "    vae: 64": "    vae: 4",
     "sample_images: 64": "sample_images: 4",
+    "seeds:\n  - 1\n  - 2\n": "seeds:\n  - 7\n",
+}
+COMPANIONS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local")
+PROBES = ("vae_gradients", "pixelcnn_gradients", "glow_gradients", "vae_regret")
+EXTRAS = {  # what profiles/scores.args puts in force, some of it
+    f"{section}:\n  benchmarks: []\n  names: []\n": f"{section}:\n  benchmarks:\n  - mnist_5k\n  names:\n"
+    + "".join(f"  - {name}\n" for name in names)
+    for section, names in (("companions", COMPANIONS), ("probes", PROBES))
 }
 
 
@@ -34,7 +42,12 @@ def small_parameters():
     benchmark = "benchmarks:\n  mnist_5k:\n    in: mnist_5k\n    out:\n    - noise\n    - constant\n"
     own = "".join(f"    {model}: {{}}\n" for model in ("vae", "pixelcnn", "glow"))
     text = f"{before}run:\n- mnist_5k\n{benchmark}{own}own: {{}}\npreprocess:\n{models}"
-    for old, new in SMALL.items():
+    return replaced(text, SMALL)
+
+
+def replaced(text, changes):
+    """A text with parts of it replaced, all of which must be there."""
+    for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, new)
     return text
@@ -49,14 +62,14 @@ def environment():
 class Clone:
     """A clone of the committed and uncommitted tree, with its own parameters and an empty cache."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, extras=False):
         self.folder = folder
         files = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
         for file in files:
             if (ROOT / file).is_file() and not file.startswith(("metrics/", "plots/", "shipped/")) and file != "dvc.lock":
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / file, folder / file)
-        self.write("params.yaml", small_parameters())
+        self.write("params.yaml", replaced(small_parameters(), EXTRAS if extras else {}))
         git("init", "-q", cwd=folder)
         git("config", "user.name", "test", cwd=folder)
         git("config", "user.email", "test@example.org", cwd=folder)

@@ -57,15 +57,6 @@ def test_a_score_of_batches_has_no_row_where_a_set_cannot_fill_one():
     assert comparison.compare(["typicality_10"], few, "glow", ["near"], 100, 0).empty
 
 
-def test_the_images_of_a_set_are_a_fixed_choice_without_repetition():
-    first = comparison.chosen("svhn", 200, 50, 0)
-    assert len(set(first)) == 50
-    np.testing.assert_array_equal(first, comparison.chosen("svhn", 200, 50, 0))
-    assert set(first) != set(comparison.chosen("mnist", 200, 50, 0))
-    assert not (np.diff(first) > 0).all()  # in no order that batches could share
-    assert sorted(comparison.chosen("svhn", 30, 50, 0)) == list(range(30))
-
-
 def test_pooled_samples_have_the_likelihoods_of_all_models():
     doubled = {key: found._replace(statistics=found.statistics * 2) for key, found in SAMPLES.items()}
     both = comparison.pooled({"vae": SAMPLES, "glow": doubled})
@@ -162,6 +153,23 @@ def test_the_kernel_density_is_the_mean_of_normals_of_scott_s_width():
     np.testing.assert_allclose(densities.kde(reference)(reference[:5]), -np.log(density), rtol=1e-6)
 
 
+def test_the_gaussian_is_that_of_the_covariance_where_there_are_many_images():
+    mixing = np.array([[2.0, 0.0], [5.0, 0.3]])
+    reference = np.random.RandomState(0).normal(size=(20_000, 2)) @ mixing + 7.0
+    normal = multivariate_normal(reference.mean(axis=0), np.cov(reference, rowvar=False))
+    found, expected = densities.gaussian(reference)(reference[:50]), -normal.logpdf(reference[:50])
+    np.testing.assert_allclose(found - found[0], expected - expected[0], atol=0.02)
+
+
+def test_the_gaussian_stands_more_statistics_than_images_and_those_that_do_not_vary():
+    reference = np.random.RandomState(0).normal(size=(20, 50))
+    reference[:, 3] = 4.0
+    score = densities.gaussian(reference)
+    near, far = np.random.RandomState(1).normal(size=(2, 30, 50)) * np.array([[[1.0]], [[3.0]]])
+    assert np.isfinite(score(near)).all()
+    assert score(far).min() > np.median(score(near))
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder with the tables of two benchmarks, one of which params.yaml has not."""
@@ -192,6 +200,30 @@ def test_rank_gathers_known_benchmarks_and_ranks_pictures_only(project):
     first = (project / "plots/scores/scores.png").read_bytes()
     rank.main()
     assert (project / "plots/scores/scores.png").read_bytes() == first
+
+
+def test_rank_gathers_what_companions_and_probes_gave_and_does_not_rank_what_lacks_a_pair(project):
+    rank.main()
+    before = json.loads((project / "metrics/ranking.json").read_text())
+    table = pd.read_csv(project / "metrics/scores/toy.csv").query("score == 'mean'").assign(model="glow", score="waic")
+    for name, found in (("glow_seeds", table[table["out"] == "noise"]), ("vae_seeds", table.assign(model="vae"))):
+        (project / "metrics/scores/toy" / name).mkdir(parents=True)
+        found.to_csv(project / "metrics/scores/toy" / name / "scores.csv", index=False)
+    (project / "metrics/scores/toy/glow_seeds/seeds.csv").write_text("benchmark\ntoy\n")
+    rank.main()
+    gathered = pd.read_csv("metrics/scores.csv")
+    assert set(gathered["model"]) == {"none", "glow", "vae"}
+    assert gathered["auroc"].notna().all()
+    assert json.loads((project / "metrics/ranking.json").read_text()) == {
+        "none": before["none"],
+        "vae": {"waic": table.set_index("out").loc["mnist", "auroc"]},
+    }
+
+
+def test_a_pair_counts_once_and_is_the_first_benchmark_s():
+    found = pd.DataFrame({"benchmark": ["a", "a", "b", "b", "c"], "out": ["x", "noise", "x", "y", "x"]})
+    inside = {"a": "cifar10", "b": "cifar10", "c": "svhn"}
+    assert rank.pairs(found, inside) == [("a", "x"), ("a", "noise"), ("b", "y"), ("c", "x")]
 
 
 def test_rank_draws_a_map_also_where_no_set_is_of_pictures(project):

@@ -13,7 +13,8 @@ from tests.helpers import ROOT, git
 
 SRC = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-LAYERS = ["errors", "units", "data", "nn", "models", "training", "progress"]
+TRAININGS = {"train_vae", "train_pixelcnn", "train_glow"}
+LAYERS = ["errors", "units", "selection", "data", "nn", "models", "training", "progress", "gradients", "regret"]
 LAYERS += ["codecs", "densities", "scores", "metrics", "comparison", "tables", "figures", "heatmap"]
 
 
@@ -52,15 +53,20 @@ def cells():
     """(stage, model or None) of every stage, with its deps written out for that model."""
     for name, stage in STAGES.items():
         for model in stage.get("matrix", {}).get("model", [None]):
-            if name.startswith("train_"):
+            if name in TRAININGS:
                 model = name.removeprefix("train_")
             yield pytest.param(stage, model, id=f"{name}-{model}" if model else name)
+
+
+# The registry that a script imports from by a name.
+LAZY = {"check.py": "data", "download.py": "data", "evaluate.py": "scores", "compare.py": "scores", "rank.py": "scores"}
+LAZY |= {"train_companion.py": "models", "score_companion.py": "models", "probe.py": "models"}
 
 
 @pytest.mark.parametrize(("stage", "model"), list(cells()))
 def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
     script = ROOT / shlex.split(stage["cmd"])[1]
-    lazy = {"check.py": "data", "download.py": "data", "evaluate.py": "scores", "rank.py": "scores"}.get(script.name)
+    lazy = LAZY.get(script.name)
     registry = set((SRC / "likelihood" / lazy).glob("*.py")) if lazy else set()  # what its name in params.yaml may import
     if model:
         registry.add(SRC / "likelihood" / "models" / f"{model}.py")
@@ -72,7 +78,7 @@ def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
         assert dep.exists() or not dep.is_relative_to(SRC), f"{dep.relative_to(ROOT)} does not exist"
 
 
-@pytest.mark.parametrize("script", ["check", "preprocess", "evaluate", "plot", "rank", "download", "readme"])
+@pytest.mark.parametrize("script", ["check", "preprocess", "evaluate", "compare", "plot", "rank", "download", "readme"])
 def test_stages_without_a_network_import_no_torch(script):
     code = f"import sys; sys.path.insert(0, 'src'); import {script}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
@@ -110,27 +116,33 @@ def test_the_readme_s_table_is_that_of_the_metrics():
     assert run.returncode == 0, run.stderr
 
 
-TRAININGS = {"train_vae", "train_pixelcnn", "train_glow"}
+COMPANIONS, COMPARISONS = {"train_companion", "score_companion"}, {"compare_companion", "compare_probe"}
 # Which stages a change of a parameter reruns by itself; by the longest of these keys that begins the parameter's.
 RERUNS = {
-    "seed": {"preprocess", "score_in", "score_out", "evaluate", *TRAININGS},
+    "seed": {"preprocess", "score_in", "score_out", "evaluate", *TRAININGS, *COMPANIONS, *COMPARISONS, "probe"},
     "run": set(),
     "benchmarks.in": {"download", "plot", "rank"},
-    "benchmarks.out": {"download", "evaluate", "plot", "rank"},
-    "benchmarks.vae": {"train_vae", "plot", "rank"},
-    "benchmarks.pixelcnn": {"train_pixelcnn", "plot", "rank"},
-    "benchmarks.glow": {"train_glow", "plot", "rank"},
+    "benchmarks.out": {"download", "evaluate", *COMPARISONS, "plot", "rank"},
+    "benchmarks.vae": {"train_vae", "train_companion", "plot", "rank"},
+    "benchmarks.pixelcnn": {"train_pixelcnn", "train_companion", "plot", "rank"},
+    "benchmarks.glow": {"train_glow", "train_companion", "plot", "rank"},
     "own": {"download"},
     "preprocess": {"preprocess"},
-    "model": {*TRAININGS, "plot"},
-    "vae": {"train_vae", "plot"},
-    "pixelcnn": {"train_pixelcnn", "plot"},
-    "glow": {"train_glow", "plot"},
-    "score.images": {"score_in", "score_out"},
-    "score.draws.vae": {"score_in-vae", "score_out-vae"},
-    "score.draws.pixelcnn": {"score_in-pixelcnn", "score_out-pixelcnn"},
-    "score.draws.glow": {"score_in-glow", "score_out-glow"},
-    "evaluate": {"evaluate"},
+    "model": {*TRAININGS, "train_companion", "plot"},
+    "vae": {"train_vae", "train_companion", "plot"},
+    "pixelcnn": {"train_pixelcnn", "train_companion", "plot"},
+    "glow": {"train_glow", "train_companion", "plot"},
+    "companions.benchmarks": set(),
+    "companions.names": set(),
+    "companions.seeds": COMPANIONS,
+    "companions.mutation": {"train_companion"},
+    "probes": set(),
+    "score.images": {"score_in", "score_out", "score_companion", "probe"},
+    "score.draws.vae": {"score_in-vae", "score_out-vae", "score_companion"},
+    "score.draws.pixelcnn": {"score_in-pixelcnn", "score_out-pixelcnn", "score_companion"},
+    "score.draws.glow": {"score_in-glow", "score_out-glow", "score_companion"},
+    "evaluate.bootstrap": {"evaluate", *COMPARISONS},
+    "evaluate.images": {"evaluate", *COMPARISONS, "probe"},
     "plot": {"plot"},
 }
 
@@ -173,6 +185,6 @@ def test_a_parameter_reruns_the_stages_it_should(parameter):
 
 
 def test_an_out_set_reaches_no_training():
-    for name in ("check", *TRAININGS):
+    for name in ("check", *TRAININGS, "train_companion"):
         assert not any("/out" in dep for dep in STAGES[name]["deps"])
         assert not any(".out" in str(parameter) for parameter in STAGES[name].get("params", []))

@@ -10,7 +10,7 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 import evaluate
-from likelihood import comparison
+from likelihood import comparison, selection
 from likelihood.data import images
 from likelihood.errors import InputError
 from likelihood.scores import base as scores
@@ -88,7 +88,7 @@ def test_scores_see_a_fixed_part_of_the_scored_images_and_no_others(project):
     for path in ("in/test", "out/near"):
         side, name = path.split("/")
         index = read(project, side, "glow", name)["index"].to_numpy()
-        rows = comparison.chosen(name, SCORED, COMPARED, 0)
+        rows = selection.compared(name, SCORED, COMPARED, 0)
         means.append(np.load(f"data/processed/toy/{path}.npy")[index[rows]].mean(axis=(1, 2, 3)))
     expected = roc_auc_score([0] * COMPARED + [1] * COMPARED, -np.concatenate(means))
     found = table(project).loc[("none", "mean", "near")]

@@ -85,6 +85,15 @@ WRONG = [
     ("score.images", 1, "score.images is 1"),
     ("plot.bins", 2.5, "plot.bins is 2.5"),
     ("extra", 1, "extra is not a known key"),
+    ("companions.benchmarks", ["mnist"], "companions.benchmarks is ['mnist']; it must be a list of some of fashion_mnist"),
+    ("companions.names", ["glow_local"], "companions.names is ['glow_local']; it must be a list of some of vae_seeds, "),
+    ("companions.names", [["glow_seeds"]], "companions.names is [['glow_seeds']]; it must be a list of some of vae_seeds, "),
+    ("companions.names", ["glow_seeds"], "companions needs both benchmarks and names, or neither"),
+    ("companions.seeds", [1, 1], "companions.seeds is [1, 1]; it must be a list of different integers"),
+    ("companions.seeds", [], "companions.seeds is []; it must be a list"),
+    ("companions.mutation", 1, "companions.mutation is 1; it must be a number above 0.0 and below 1.0"),
+    ("probes.benchmarks", "fashion_mnist", "probes.benchmarks is 'fashion_mnist'; it must be a list of some of"),
+    ("probes.names", ["glow_regret"], "probes.names is ['glow_regret']; it must be a list of some of vae_gradients"),
     ("vae.batch_size", 20_000, "vae.batch_size is 20000 for benchmark fashion_mnist; it must not exceed epoch_images, 10000"),
 ]
 
@@ -108,6 +117,15 @@ def test_a_benchmark_may_name_the_user_s_own_sets():
     check.check(values)
     values["own"]["mine"] = {**MINE, "height": 6}
     with pytest.raises(InputError, match=r"glow\.scales is 2 for benchmark mine, but images of 6×8 cannot be halved as often"):
+        check.check(values)
+
+
+def test_a_companion_in_force_needs_a_seed_of_its_own():
+    values = copy.deepcopy(VALUES)
+    values["seed"] = 1
+    check.check(values)
+    values["companions"] |= {"benchmarks": ["fashion_mnist"], "names": ["glow_seeds"]}
+    with pytest.raises(InputError, match=r"companions\.seeds holds 1, which is `seed` itself"):
         check.check(values)
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 import yaml
 
-from tests.clone import Clone, ran
+from tests.clone import COMPANIONS, PROBES, Clone, ran
 from tests.helpers import ROOT, git
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -17,7 +17,7 @@ MODELS = ("vae", "pixelcnn", "glow")
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    clone = Clone(tmp_path_factory.mktemp("clone"))
+    clone = Clone(tmp_path_factory.mktemp("clone"), extras=True)
     clone.first = ran(clone.dvc("repro"))
     clone.commit()
     return clone
@@ -42,7 +42,14 @@ def test_metrics_have_the_promised_form(clone):
     lines = clone.read("metrics/scores.csv").splitlines()
     assert lines[0] == "benchmark,model,score,out,n,auroc,auroc_low,auroc_high,auprc,fpr95,seconds"
     assert {line.split(",")[1] for line in lines[1:]} == {*MODELS, "all", "none"}
-    assert lines[1:] == [f"{line}," for line in clone.read("metrics/scores/mnist_5k.csv").splitlines()[1:]]  # none was timed
+    folder = clone.folder / "metrics/scores"
+    files = [folder / "mnist_5k.csv", *sorted(folder.glob("mnist_5k/*/scores.csv"))]
+    assert lines[1:] == [f"{line}," for file in files for line in file.read_text().splitlines()[1:]]  # none was timed
+    needs_more = {"waic", "ensemble", "background_ratio", "local_ratio", "gradient_norm", "gradient_density", "likelihood_regret"}
+    assert needs_more <= {line.split(",")[2] for line in lines[1:]}
+    assert (
+        (folder / "mnist_5k/glow_seeds/seeds.csv").read_text().startswith("benchmark,model,score,out,seeds,auroc_mean,auroc_std")
+    )
     assert metrics["images"] == {"train": 60, "test": 60, "noise": 60, "constant": 60}
 
 
@@ -61,15 +68,21 @@ def test_weights_samples_curves_and_figures_are_there(clone):
 
 
 LAST = "    vae: {}\n    pixelcnn: {}\n    glow: {}\nown: {}\npreprocess"  # the end of the last benchmark, after its out-sets
+TRAINED = {f"train_companion-{name}" for name in COMPANIONS}
+SCORED = {f"score_companion-{name}" for name in COMPANIONS}
+PROBED = {f"probe-{name}" for name in PROBES}
+COMPARED = {f"compare_companion-{name}" for name in COMPANIONS} | {f"compare_probe-{name}" for name in PROBES}
 RERUNS = [
-    ("seed: 0", "seed: 1", {"preprocess", "train_vae", "train_pixelcnn", "train_glow", "evaluate"}),
-    ("  lr: 0.005", "  lr: 0.001", {"train_vae", "train_pixelcnn", "train_glow", "plot"}),
-    ("vae:\n  lr:", "vae:\n  lr: 0.001", {"train_vae", "plot"}),
-    ("  layers: 2", "  layers: 3", {"train_pixelcnn", "plot"}),
-    ("  coupling: affine", "  coupling: additive", {"train_glow", "plot"}),
+    ("seed: 0", "seed: 1", {"preprocess", "train_vae", "train_pixelcnn", "train_glow", "evaluate", *TRAINED}),
+    ("  lr: 0.005", "  lr: 0.001", {"train_vae", "train_pixelcnn", "train_glow", "plot", *TRAINED}),
+    ("vae:\n  lr:", "vae:\n  lr: 0.001", {"train_vae", "plot", *TRAINED}),
+    ("  layers: 2", "  layers: 3", {"train_pixelcnn", "plot", *TRAINED}),
+    ("  coupling: affine", "  coupling: additive", {"train_glow", "plot", *TRAINED}),
+    ("  mutation: 0.2", "  mutation: 0.3", TRAINED),
     ("own: {}", "own:\n  mine: {height: 8, width: 8, channels: 3, convert: true}", {"download"}),
     ("validation_fraction: 0.1", "validation_fraction: 0.2", {"preprocess"}),
-    ("    glow: 4", "    glow: 5", {"score_in-glow", "score_out-glow"}),
+    ("    glow: 4", "    glow: 5", {"score_in-glow", "score_out-glow", *SCORED}),
+    ("  images: 1000", "  images: 30", {"evaluate", *PROBED}),
     ("bootstrap: 1000", "bootstrap: 500", {"evaluate"}),
     ("bins: 80", "bins: 40", {"plot"}),
     (f"    - constant\n{LAST}", LAST, {"download", "evaluate", "plot"}),
@@ -82,8 +95,8 @@ def test_a_parameter_reruns_what_it_affects_and_nothing_else(clone, old, new, st
     assert rerun - {"check"} >= stages - {"evaluate", "plot"}
     allowed = (
         stages
-        | {"check", "evaluate", "plot", "rank"}
-        | {f"score_{s}-{m}" for s in ("in", "out") for m in MODELS if "seed" in old}
+        | {"check", "evaluate", "plot", "rank", *COMPARED}
+        | ({f"score_{s}-{m}" for s in ("in", "out") for m in MODELS} | SCORED | PROBED if "seed" in old else set())
     )
     assert rerun <= allowed
     assert "check" in rerun

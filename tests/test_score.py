@@ -6,6 +6,8 @@ import pytest
 import torch
 
 import score
+from likelihood import selection
+from likelihood.errors import InputError
 from tests.models import IDS, VARIANTS, build, images
 
 
@@ -36,10 +38,27 @@ def test_the_shares_of_any_number_of_processes_add_up_to_the_scores_in_order(nam
         pd.testing.assert_frame_equal(sum(shares), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_the_images_chosen_of_a_set_depend_on_its_name_and_the_seed_alone():
-    first = score.chosen("test", 1000, 50, seed=0)
-    assert np.array_equal(first, score.chosen("test", 1000, 50, seed=0))
+def test_the_images_scored_of_a_set_depend_on_its_name_and_the_seed_alone():
+    first = selection.scored("test", 1000, 50, seed=0)
+    assert np.array_equal(first, selection.scored("test", 1000, 50, seed=0))
     assert np.array_equal(first, np.unique(first))
-    assert not np.array_equal(first, score.chosen("train", 1000, 50, seed=0))
-    assert not np.array_equal(first, score.chosen("test", 1000, 50, seed=1))
-    assert np.array_equal(score.chosen("test", 30, 50, seed=0), np.arange(30))
+    assert not np.array_equal(first, selection.scored("train", 1000, 50, seed=0))
+    assert not np.array_equal(first, selection.scored("test", 1000, 50, seed=1))
+    assert np.array_equal(selection.scored("test", 30, 50, seed=0), np.arange(30))
+
+
+def test_the_images_compared_of_a_set_are_a_fixed_choice_in_no_order_that_batches_could_share():
+    first = selection.compared("svhn", 200, 50, seed=0)
+    assert len(set(first)) == 50
+    np.testing.assert_array_equal(first, selection.compared("svhn", 200, 50, seed=0))
+    assert set(first) != set(selection.compared("mnist", 200, 50, seed=0))
+    assert not (np.diff(first) > 0).all()
+    assert sorted(selection.compared("svhn", 30, 50, seed=0)) == list(range(30))
+    assert sorted(selection.compared("val", 200, 50, seed=0)) == list(range(200))  # to fit on: all
+
+
+def test_images_of_another_shape_than_the_model_s_are_refused(tmp_path):
+    name, arguments = VARIANTS[0]
+    np.save(tmp_path / "svhn.npy", images(5, (1, 9, 8)).numpy())
+    with pytest.raises(InputError, match=r"svhn.npy holds images of \(1, 9, 8\), but the model was trained on \(1, 8, 8\)"):
+        score.sets_of(tmp_path, build(name, arguments, (1, 8, 8)), 5, 0)

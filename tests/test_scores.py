@@ -8,6 +8,7 @@ from likelihood import codecs
 from likelihood.scores import base
 from likelihood.scores.typicality import Typicality
 
+COMPANIONS = ("log_prob@1", "log_prob@2", "log_prob@background", "log_prob@local")
 ONE_MODEL = [name for name in base.names() if base.get(name).needs]
 NO_MODEL = [name for name in base.names() if not base.get(name).needs]
 every_score = pytest.mark.parametrize("name", base.names())
@@ -18,8 +19,10 @@ def sample(n=12, shape=(1, 8, 8), seed=0):
     rng = np.random.RandomState(seed)
     width = rng.randint(2, 256, (n, 1, 1, 1))
     images = (rng.randint(0, 256, (n, *shape)) % width).astype(np.uint8)
-    columns = {name: rng.normal(-300.0, 20.0, n) for name in ("log_prob", "log_pz", "ladj", "reconstruction")}
-    statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "same": 1.0})
+    names = ("log_prob", "log_pz", "ladj", "reconstruction", *COMPANIONS)
+    columns = {name: rng.normal(-300.0, 20.0, n) for name in names}
+    columns |= {name: rng.normal(12.0, 2.0, n) for name in ("gradient_norm", "gradient_norm.a", "gradient_norm.b")}
+    statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "regret": rng.gamma(5.0, 9.0, n), "same": 1.0})
     return base.Sample(images, codecs.lengths(images), statistics)
 
 
@@ -42,7 +45,16 @@ def test_the_scores_of_the_folder_are_found():
 def test_a_score_is_applied_to_the_models_that_have_what_it_needs():
     assert set(base.applicable([])) == set(NO_MODEL)
     assert {"latent_norm", "log_pz"}.isdisjoint(base.applicable(["log_prob", "kl"]))
-    assert set(base.applicable(["log_prob", "log_pz", "latent_norm"])) == set(ONE_MODEL)
+    more = {"waic", "ensemble", "background_ratio", "local_ratio", "gradient_norm", "gradient_density", "likelihood_regret"}
+    assert set(base.applicable(["log_prob", "log_pz", "latent_norm"])) == set(ONE_MODEL) - more
+    assert set(base.applicable(list(sample().statistics))) == set(ONE_MODEL)
+
+
+def test_what_is_added_to_a_model_s_statistics_brings_only_the_scores_that_need_it():
+    assert base.needing(["log_prob@1", "log_prob@2"], ["log_prob", "log_prob@1", "log_prob@2"]) == ["ensemble", "waic"]
+    assert base.needing(["log_prob@local"], ["log_prob", "log_prob@local"]) == ["local_ratio"]
+    assert base.needing(["regret"], ["log_prob", "regret"]) == ["likelihood_regret"]
+    assert base.needing(["kl@1"], ["log_prob", "kl", "kl@1"]) == []
 
 
 @every_score
@@ -114,7 +126,8 @@ def test_a_score_that_pools_uses_every_model(name):
 @pytest.mark.parametrize("name", [name for name in ONE_MODEL if base.get(name).batch == 1])
 def test_an_image_far_less_likely_than_the_in_set_is_outlying(name):
     reference, near = sample(300, seed=1), sample(50)
-    far = near._replace(statistics=near.statistics * 3.0)
+    scales = {column: 1.0 if column in ("log_prob@background", "log_prob@local") else 3.0 for column in near.statistics}
+    far = near._replace(statistics=near.statistics * pd.Series(scales))  # those two know images that the model does not
     score = fitted(name, reference)
     assert np.median(score.score(far)) > np.median(score.score(near))
 
@@ -138,6 +151,29 @@ def test_scores_worked_out_by_hand():
     expected |= {"png_size": -70.0, "png_distance": 10.0, "total_variation": -(5 + 6 + 3 + 4), "mean": -4.25}
     for name, value in expected.items():
         assert fitted(name, reference).score(one) == pytest.approx([value]), name
+
+
+def test_scores_of_companions_worked_out_by_hand():
+    columns = {"log_prob": [-100.0], "log_prob@1": [-103.0], "log_prob@2": [-109.0], "kl@1": [7.0]}
+    table = pd.DataFrame({**columns, "log_prob@background": [-130.0], "log_prob@local": [-90.0]})
+    one = sample(1)._replace(statistics=table)
+    expected = {"waic": 104.0 + 21.0, "background_ratio": -30.0, "local_ratio": 10.0}
+    expected["ensemble"] = 100.0 + np.log(3.0) - np.log1p(np.exp(-3.0) + np.exp(-9.0))
+    for name, value in expected.items():
+        assert base.get(name).score(one) == pytest.approx([value]), name
+
+
+def test_the_density_of_gradient_norms_is_two_sided_and_sees_layers_that_the_norm_hides():
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame({"gradient_norm": 9.0, **{f"gradient_norm.{layer}": rng.normal(5.0, 1.0, 400) for layer in "abc"}})
+    score = fitted("gradient_density", sample(400)._replace(statistics=table))
+    low, high, apart = (table.copy() for _ in range(3))
+    low["gradient_norm.a"] -= 4.0
+    high["gradient_norm.b"] += 4.0
+    apart["gradient_norm.a"], apart["gradient_norm.b"] = 8.0, 2.0
+    normal = np.median(score.score(sample(400)._replace(statistics=table)))
+    for other in (low, high, apart):
+        assert np.median(score.score(sample(400)._replace(statistics=other))) > normal + 2.0
 
 
 def test_typicality_of_a_batch_is_that_of_its_mean():

@@ -5,6 +5,7 @@ import json
 
 import yaml
 
+from check import COMPANIONS
 from tests.helpers import ROOT
 
 OBJECTS = ROOT / "shipped" / "files" / "md5"
@@ -36,17 +37,22 @@ def wanted(benchmark):
     return [*paths, f"plots/{benchmark}/tables"]
 
 
+def companions():
+    """What is shipped of companions: their statistics. Their weights and what probes find are large, and can be made again."""
+    return sorted(path for path in outs() if path.startswith("data/extra/") and path.split("/")[-1] in COMPANIONS)
+
+
 def test_the_results_of_every_benchmark_in_the_lock_are_shipped():
     assert benchmarks()
-    for benchmark in benchmarks():
-        for path in wanted(benchmark):
-            for md5 in files_of(outs()[path]):
-                assert stored(md5).is_file(), f"{path} is not in shipped/: run dvc push"
+    assert companions()
+    for path in [*(path for benchmark in benchmarks() for path in wanted(benchmark)), *companions()]:
+        for md5 in files_of(outs()[path]):
+            assert stored(md5).is_file(), f"{path} is not in shipped/: run dvc push"
 
 
 def test_nothing_else_is_shipped_and_nothing_is_damaged():
     named = {md5 for benchmark in benchmarks() for path in wanted(benchmark) for md5 in files_of(outs()[path])}
-    named |= {outs()["data/checked"]}
+    named |= {md5 for path in companions() for md5 in files_of(outs()[path])} | {outs()["data/checked"]}
     for path in OBJECTS.rglob("*"):
         if path.is_file():
             md5 = path.parent.name + path.name

@@ -1,14 +1,12 @@
 """The table of scores: every score of the scores package against every out-set, on the same images.
 
 A score is fitted on held-out in-distribution images and measured on in-set test images and out-set images that it has not seen.
-The images are a fixed choice in a random order, so consecutive ones make fair batches. A batch counts as one: intervals of a
-score of batches are wide because there are few of them.
+The images come in a random order (likelihood/selection.py), so consecutive ones make fair batches. A batch counts as one:
+intervals of a score of batches are wide because there are few of them.
 """
 
 from collections.abc import Sequence
-from zlib import crc32
 
-import numpy as np
 import pandas as pd
 
 from likelihood import metrics
@@ -16,11 +14,6 @@ from likelihood.scores import base as scores
 
 COLUMNS = ("model", "score", "out", "n", "auroc", "auroc_low", "auroc_high", "auprc", "fpr95")
 NO_MODEL, ALL_MODELS = "none", "all"  # in the column `model`
-
-
-def chosen(name: str, available: int, count: int, seed: int) -> np.ndarray:
-    """Positions of `count` of the `available` images of a set, or of all, in a random order: seeded by `seed` and the name."""
-    return np.random.RandomState([seed, crc32(name.encode()), 1]).permutation(available)[:count]
 
 
 def compare(

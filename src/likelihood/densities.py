@@ -1,9 +1,10 @@
-"""Outlier detectors of a few statistics an image: a kernel density and a one-class SVM, both on whitened statistics.
+"""Outlier detectors of a few statistics an image: a kernel density and a one-class SVM, both on whitened statistics, a Gaussian.
 
     y = Λ^(-1/2) Vᵀ (t - mean) / std,     V Λ Vᵀ the correlations of the reference
 
     KDE    -log 1/N Σ_n N(y; y_n, h² I),    h = N^(-1/(d + 4)), Scott's rule [1]
     SVM    minus the distance to the boundary that leaves out ν = 10 % of the reference [2]
+    Gaussian    ½ (t - mean)ᵀ S⁻¹ (t - mean),    S the covariance shrunk by as much as its error asks for [3]; for many statistics
 
 Whitening lets a statistic speak for itself, not for what it shares with the others; directions in which the reference does not
 vary are left out. Nothing here is tuned: bandwidth, ν and the SVM's kernel width are the libraries' and the field's defaults.
@@ -11,11 +12,13 @@ vary are left out. Nothing here is tuned: bandwidth, ν and the SVM's kernel wid
 References:
     [1] Multivariate density estimation (Scott, 1992), section 6.3
     [2] Estimating the support of a high-dimensional distribution (Schölkopf et al., 2001)
+    [3] A well-conditioned estimator for large-dimensional covariance matrices (Ledoit & Wolf, 2004)
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import KernelDensity
 from sklearn.svm import OneClassSVM
 
@@ -50,3 +53,11 @@ def one_class_svm(reference: np.ndarray) -> Detector:
     whiten = whitening(reference)
     machine = OneClassSVM(nu=NU, gamma="scale").fit(whiten(reference))
     return lambda statistics: -machine.decision_function(whiten(statistics))
+
+
+def gaussian(reference: np.ndarray) -> Detector:
+    """Minus the log-density, up to a constant, of statistics (N, d) under a Gaussian fitted to a reference (M, d)."""
+    mean, std = reference.mean(axis=0), reference.std(axis=0)
+    std = np.where(std > 0.0, std, 1.0)
+    normal = LedoitWolf().fit((reference - mean) / std)
+    return lambda statistics: 0.5 * normal.mahalanobis((statistics - mean) / std)

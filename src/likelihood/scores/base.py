@@ -20,7 +20,9 @@ class Sample(NamedTuple):
 
     images: np.ndarray  # uint8 (N, C, H, W)
     codes: pd.DataFrame  # code lengths in nats, a column a codec (likelihood/codecs.py)
-    statistics: pd.DataFrame  # of one model, in nats: `log_prob` and its parts; `log_prob_<model>` of all models; or no column
+    # Of one model, in nats: `log_prob` and its parts, and where there are any, those of its companions as `<statistic>@<member>`
+    # and what takes gradients, `gradient_norm`, `gradient_norm.<layer>`, `regret`; `log_prob_<model>` of all; or no column.
+    statistics: pd.DataFrame
 
 
 class Score(ABC):
@@ -62,6 +64,11 @@ def applicable(columns: list[str]) -> list[str]:
     return [name for name, needs in found.items() if bool(needs) == bool(columns) and set(needs) <= set(columns)]
 
 
+def needing(added: list[str], columns: list[str]) -> list[str]:
+    """The names of the scores of one model that these columns are enough for, and that need at least one of the added."""
+    return [name for name in applicable(columns) if set(get(name).needs) & set(added)]
+
+
 def pooling() -> list[str]:
     """The names of the scores that read several models at once."""
     return [name for name in names() if get(name).pools]
@@ -70,3 +77,8 @@ def pooling() -> list[str]:
 def logs(table: pd.DataFrame) -> np.ndarray:
     """Logarithms of lengths in nats, (N, columns); of less than one nat, which only a bound's noise can give, zero."""
     return np.log(np.maximum(table.to_numpy(np.float64), 1.0))
+
+
+def seeds(sample: Sample) -> np.ndarray:
+    """Log-likelihoods of a model and of its companions of other seeds: (N, seeds) in nats."""
+    return sample.statistics.filter(regex=r"^log_prob(@\d+)?$").to_numpy(np.float64)
