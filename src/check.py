@@ -111,7 +111,7 @@ OWN_SET: dict[str, Rule] = {
 COMPANIONS = (*(f"{model}_{kind}" for kind in ("seeds", "background") for model in MODELS), "pixelcnn_local")
 PROBES = (*(f"{model}_gradients" for model in MODELS), "vae_regret")
 RESERVED = ("train", "val", "test", "bits_per_dim", "nats")  # what stands beside the sets in tables and metrics
-TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, "companions", "probes", *SECTIONS)
+TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, "companions", "probes", "claims", *SECTIONS)
 
 
 def check(values: dict[str, Any]) -> None:
@@ -144,6 +144,8 @@ def check(values: dict[str, Any]) -> None:
             f"params.yaml: companions.seeds holds {values['seed']}, which is `seed` itself; a companion needs a seed of its own"
         )
     extras("probes", values, PROBES, {})
+    lists = dict.fromkeys(("benchmarks", "curvature"), some_of(values["run"]))
+    section("claims", values["claims"], lists | {"images": integer(2, 1_000_000)}, required=(*lists, "images"))
 
 
 def extras(here: str, values: dict[str, Any], known: tuple[str, ...], rules: dict[str, Rule]) -> None:

@@ -1,14 +1,16 @@
 """Stages `compare_companion` and `compare_probe`: the scores that need more than a model's own statistics.
 
 Reads data/scores/<benchmark> and data/extra/<benchmark>/<extra>. Writes to metrics/scores/<benchmark>/<extra>/ scores.csv, the
-same measures on the same images as evaluate.py has of the other scores; and of seeds seeds.csv, in which every score of the model
-is measured for every seed by itself:
+same measures on the same images as evaluate.py has of the other scores; and of seeds, with n - 1 in the denominator of std,
 
-    benchmark, model, score, out, seeds, auroc_mean, auroc_std (n - 1 in the denominator), auroc_least, auroc_greatest
+    seeds.csv          every score of the model measured for every seed by itself: benchmark, model, score, out, seeds,
+                       auroc_mean, auroc_std, auroc_least, auroc_greatest
+    likelihoods.csv    mean likelihood of a set, in bits/dim or nats of binarised images: benchmark, model, set, seeds, mean, std
 """
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from likelihood import comparison, selection
 from likelihood.data import images
 from likelihood.errors import InputError
 from likelihood.scores import base as scores
+from likelihood.units import in_unit
 
 
 def read_extra(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
@@ -52,6 +55,15 @@ def spread(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return found.reset_index()
 
 
+def likelihoods(alone: list[dict[str, pd.DataFrame]], facts: dict[str, Any], title: str) -> pd.DataFrame:
+    """Mean likelihood of every set but `val`, and its standard deviation over seeds, from statistics by seed and set."""
+    rows = []
+    for name in (name for name in alone[0] if name != "val"):
+        means = [in_unit(one[name]["log_prob"].mean(), facts["dims"], facts["unit"]) for one in alone]
+        rows.append([title, name, len(means), np.mean(means), np.std(means, ddof=1)])
+    return pd.DataFrame(rows, columns=["model", "set", "seeds", "mean", "std"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("extra", help="a companion or a probe: the name of a folder in data/extra/<benchmark>")
@@ -80,6 +92,7 @@ def main() -> None:
     if kind == "seeds":
         own = scores.applicable(list(chosen["val"]))
         alone = [chosen, *({name: of_member(added[name], member) for name in sets} for member in members(added["val"]))]
+        result["likelihoods"] = likelihoods(alone, facts, title)
         result["seeds"] = spread(
             [
                 comparison.compare(own, {name: bare[name]._replace(statistics=one[name]) for name in sets}, title, outs, 1, seed)

@@ -27,11 +27,6 @@ TABLES, BENCH = Path("metrics/scores"), Path("bench/scores.json")
 DPI = 130
 
 
-def natural(name: str) -> bool:
-    """Whether a data set is of pictures; those of the user are."""
-    return name not in data.names() or not isinstance(data.get(name), data.Made)
-
-
 def collect(values: dict[str, Any], folder: Path = TABLES) -> pd.DataFrame:
     """The tables of all benchmarks in params.yaml, companions and probes included, one below the other in their order."""
     files = [
@@ -66,14 +61,14 @@ def main() -> None:
     table = table.merge(pd.DataFrame(timed, columns=[*keys, "seconds"]), on=keys, how="left")
     inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
     shown = pairs(table, inside)
-    ranked = comparison.ranking(table, [(benchmark, out) for benchmark, out in shown if natural(out)])
+    ranked = comparison.ranking(table, [(benchmark, out) for benchmark, out in shown if data.natural(out)])
     table.to_csv(Path("metrics/scores.csv"), index=False)
     summary: dict[str, dict[str, float]] = {}
     for row in ranked.itertuples():
         summary.setdefault(row.model, {})[row.score] = row.worst
     Path("metrics/ranking.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     groups = {
-        title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if natural(out) == which]
+        title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if data.natural(out) == which]
         for title, which in (("pictures", True), ("made", False))
     }
     single = [row for row in rows(table, ranked) if scores.get(row[1]).batch == 1]

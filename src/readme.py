@@ -1,4 +1,4 @@
-"""Write README's tables, docs/results.md and docs/scores.md from metrics/ and bench/*.json; with --check change nothing, only say
+"""Write README's tables and docs/{results,scores,claims}.md from metrics/ and bench/*.json; with --check change nothing, only say
 whether they stand as they should.
 
 Run it after `dvc repro`, `make bench` or `make quality`, before committing: `python src/readme.py`.
@@ -11,18 +11,20 @@ from typing import Any
 
 import pandas as pd
 
+import claimpage
 import params
 import scorepage
 import stage
+from findings import Results
 from likelihood.data import base as data
 from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
 README = Path("README.md")
-RESULTS, SCORES = Path("docs/results.md"), Path("docs/scores.md")
+RESULTS, SCORES, CLAIMS = Path("docs/results.md"), Path("docs/scores.md"), Path("docs/claims.md")
 BENCH = Path("bench")
 BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
-MADE = [name for name in data.names() if isinstance(data.get(name), data.Made)]
+MADE = [name for name in data.names() if not data.natural(name)]
 # Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our name
 # of the pair; the sets there are the whole ones.
 PAPER = {("fashion_mnist", "mnist"): (2.958, 1.833), ("cifar10_30k", "svhn_10k"): (3.464, 2.389)}
@@ -71,12 +73,19 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
         "| trained on | out-set | −log p of | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | paper |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
+    shown: dict[tuple[str, str], dict[str, Any]] = {}  # of a pair, the benchmark that had it first
     for entry, summary in results.values():
         for out in (out for out in entry["out"] if out not in MADE):
+            first = shown.setdefault((entry["in"], out), entry)
             for row, unit, means, form in model_rows(summary):
+                model = row.removesuffix("_binarised")
+                changed = {key: value for key, value in entry[model].items() if value != first[model].get(key)}
+                if entry is not first and not changed:  # the same model, shown above
+                    continue
                 likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
-                found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" else None
+                found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" and not changed else None
                 title = TITLES[row] + ("" if unit == "bits_per_dim" else " (nats)")
+                title += "".join(f", {key} {value}" for key, value in changed.items())
                 theirs = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 lines.append(
                     f"| {set_title(entry['in'])} | {set_title(out)} | {title} | {summary['images'][out]:,}"
@@ -190,8 +199,16 @@ def main() -> None:
         text = rewritten(text, f"bench_{name}", written(json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))))
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
     text = rewritten(text, "scores", scorepage.ranked(scored, ranking, entries, scorepage.SHOWN))
-    text = rewritten(text, "seeds", scorepage.ensembles(scored, seeds, entries, MADE))
-    pages = ((README, text), (RESULTS, page(results)), (SCORES, scorepage.page(scored, seeds, ranking, entries)))
+    bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
+    text = rewritten(text, "seeds", scorepage.ensembles(scored, seeds, bits, entries, MADE))
+    shown = Results(entries, {name: summary for name, (_, summary) in results.items()}, Path("metrics/claims"), seeds, scored)
+    text = rewritten(text, "claims", claimpage.overview(shown))
+    pages = (
+        (README, text),
+        (RESULTS, page(results)),
+        (SCORES, scorepage.page(scored, seeds, ranking, entries)),
+        (CLAIMS, claimpage.page(shown)),
+    )
     for path, new in pages:
         if not check:
             path.write_text(new, encoding="utf-8")

@@ -44,9 +44,9 @@ def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: d
     return "\n".join(lines)
 
 
-def over_seeds(folder: Path) -> pd.DataFrame:
-    """What every score has over the seeds of a model, of all benchmarks in a folder of tables."""
-    files = sorted(folder.glob("*/*/seeds.csv"))
+def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
+    """What the seeds of a model have, of all benchmarks in a folder of tables: every score's AUROC, or `likelihoods`."""
+    files = sorted(folder.glob(f"*/*/{name}.csv"))
     return pd.concat([pd.read_csv(file) for file in files], ignore_index=True) if files else pd.DataFrame(columns=["benchmark"])
 
 
@@ -55,19 +55,26 @@ def mean_and_deviation(row: Any) -> str:  # noqa: ANN401
     return f"{row.auroc_mean:.3f} ± {row.auroc_std:.3f}"
 
 
-def ensembles(table: pd.DataFrame, seeds: pd.DataFrame, entries: dict[str, Any], made: Collection[str]) -> str:
+def ensembles(
+    table: pd.DataFrame, seeds: pd.DataFrame, likelihoods: pd.DataFrame, entries: dict[str, Any], made: Collection[str]
+) -> str:
     """The Markdown table of what several seeds of a model tell, of all pairs of pictures."""
     lines = [
-        "| trained on | out-set | model | −log p, over seeds | −log of the seeds' mean p | WAIC |",
-        "|---|---|---|--:|--:|--:|",
+        "| trained on | out-set | model | bits/dim test | bits/dim out-set | AUROC of −log p | [95 %] over images"
+        " | −log of the seeds' mean p | WAIC |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    cells = table.set_index(["benchmark", "model", "score", "out"])["auroc"]
+    cells = table.set_index(["benchmark", "model", "score", "out"])
     for name, entry in entries.items():
         found = seeds[(seeds["benchmark"] == name) & (seeds["score"] == "log_prob")] if len(seeds) else seeds
         for row in (row for row in found.itertuples() if row.out not in made):
-            both = " | ".join(f"{cells[name, row.model, score, row.out]:.3f}" for score in ("ensemble", "waic"))
+            means = likelihoods[(likelihoods["benchmark"] == name) & (likelihoods["model"] == row.model)].set_index("set")
+            bits = " | ".join(f"{means.loc[key, 'mean']:.3f} ± {means.loc[key, 'std']:.3f}" for key in ("test", row.out))
+            both = " | ".join(f"{cells.loc[(name, row.model, score, row.out), 'auroc']:.3f}" for score in ("ensemble", "waic"))
+            one = cells.loc[(name, row.model, "log_prob", row.out)]
             lines.append(
-                f"| {set_title(entry['in'])} | {set_title(row.out)} | {MODELS[row.model]} | {mean_and_deviation(row)} | {both} |"
+                f"| {set_title(entry['in'])} | {set_title(row.out)} | {MODELS[row.model]} | {bits} | {mean_and_deviation(row)}"
+                f" | [{one['auroc_low']:.3f}, {one['auroc_high']:.3f}] | {both} |"
             )
     return "\n".join(lines)
 

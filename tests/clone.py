@@ -24,15 +24,17 @@ SMALL = {
     "images: 2000": "images: 60",
     "    vae: 64": "    vae: 4",
     "sample_images: 64": "sample_images: 4",
+    "images: 500": "images: 20",
     "seeds:\n  - 1\n  - 2\n": "seeds:\n  - 7\n",
 }
 COMPANIONS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local")
 PROBES = ("vae_gradients", "pixelcnn_gradients", "glow_gradients", "vae_regret")
-EXTRAS = {  # what profiles/scores.args puts in force, some of it
+EXTRAS = {  # what is off by default, some of it
     f"{section}:\n  benchmarks: []\n  names: []\n": f"{section}:\n  benchmarks:\n  - mnist_5k\n  names:\n"
     + "".join(f"  - {name}\n" for name in names)
     for section, names in (("companions", COMPANIONS), ("probes", PROBES))
 }
+EXTRAS["claims:\n  benchmarks: []\n  curvature: []"] = "claims:\n  benchmarks:\n  - mnist_5k\n  curvature:\n  - mnist_5k"
 
 
 def small_parameters():

@@ -81,6 +81,18 @@ def test_a_number_of_a_companion_that_is_not_finite_is_refused(tmp_path):
         compare.read_extra(tmp_path, {"val": np.array([9])})
 
 
+def test_the_likelihoods_over_seeds_are_means_of_sets_in_the_model_s_unit():
+    facts = {"dims": 10, "unit": "bits_per_dim"}
+    alone = [
+        {"val": pd.DataFrame({"log_prob": [0.0]}), "test": pd.DataFrame({"log_prob": -10 * np.log(2) * np.array(bits)})}
+        for bits in ([2.0, 4.0], [4.0, 4.0], [5.0, 5.0])
+    ]
+    (row,) = compare.likelihoods(alone, facts, "glow").to_dict("records")
+    assert row == {"model": "glow", "set": "test", "seeds": 3, "mean": pytest.approx(4.0), "std": pytest.approx(1.0)}
+    facts["unit"] = "nats"
+    assert compare.likelihoods(alone, facts, "vae_binarised")["mean"].item() == pytest.approx(40.0 * np.log(2))
+
+
 def test_the_spread_over_seeds_is_that_of_auroc():
     one = pd.DataFrame({"model": "glow", "score": ["waic", "log_prob"], "out": "svhn", "auroc": [0.1, 0.5]})
     found = compare.spread([one, one.assign(auroc=[0.4, 0.5]), one.assign(auroc=[0.7, 0.5])])

@@ -14,8 +14,9 @@ from tests.helpers import ROOT, git
 SRC = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TRAININGS = {"train_vae", "train_pixelcnn", "train_glow"}
-LAYERS = ["errors", "units", "selection", "data", "nn", "models", "training", "progress", "gradients", "regret"]
-LAYERS += ["codecs", "densities", "scores", "metrics", "comparison", "tables", "figures", "heatmap"]
+LAYERS = ["errors", "units", "selection", "contrast", "data", "nn", "models", "training", "progress"]
+LAYERS += ["gradients", "regret", "curvature"]
+LAYERS += ["codecs", "densities", "scores", "metrics", "comparison", "tables", "figures", "heatmap", "samples", "claimfigures"]
 
 
 def module_file(name):
@@ -61,6 +62,7 @@ def cells():
 # The registry that a script imports from by a name.
 LAZY = {"check.py": "data", "download.py": "data", "evaluate.py": "scores", "compare.py": "scores", "rank.py": "scores"}
 LAZY |= {"train_companion.py": "models", "score_companion.py": "models", "probe.py": "models"}
+LAZY |= {"dissect.py": "data", "curve.py": "data", "explain.py": "data"}
 
 
 @pytest.mark.parametrize(("stage", "model"), list(cells()))
@@ -78,7 +80,10 @@ def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
         assert dep.exists() or not dep.is_relative_to(SRC), f"{dep.relative_to(ROOT)} does not exist"
 
 
-@pytest.mark.parametrize("script", ["check", "preprocess", "evaluate", "compare", "plot", "rank", "download", "readme"])
+TORCHLESS = ["check", "download", "preprocess", "evaluate", "compare", "explain", "plot", "rank", "readme"]
+
+
+@pytest.mark.parametrize("script", TORCHLESS)
 def test_stages_without_a_network_import_no_torch(script):
     code = f"import sys; sys.path.insert(0, 'src'); import {script}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
@@ -117,12 +122,13 @@ def test_the_readme_s_table_is_that_of_the_metrics():
 
 
 COMPANIONS, COMPARISONS = {"train_companion", "score_companion"}, {"compare_companion", "compare_probe"}
+OTHERS = {"probe", "dissect", "explain"}
 # Which stages a change of a parameter reruns by itself; by the longest of these keys that begins the parameter's.
 RERUNS = {
-    "seed": {"preprocess", "score_in", "score_out", "evaluate", *TRAININGS, *COMPANIONS, *COMPARISONS, "probe"},
+    "seed": {"preprocess", "score_in", "score_out", "evaluate", *TRAININGS, *COMPANIONS, *COMPARISONS, *OTHERS},
     "run": set(),
-    "benchmarks.in": {"download", "plot", "rank"},
-    "benchmarks.out": {"download", "evaluate", *COMPARISONS, "plot", "rank"},
+    "benchmarks.in": {"download", "explain", "plot", "rank"},
+    "benchmarks.out": {"download", "evaluate", *COMPARISONS, "curve", "explain", "plot", "rank"},
     "benchmarks.vae": {"train_vae", "train_companion", "plot", "rank"},
     "benchmarks.pixelcnn": {"train_pixelcnn", "train_companion", "plot", "rank"},
     "benchmarks.glow": {"train_glow", "train_companion", "plot", "rank"},
@@ -137,10 +143,13 @@ RERUNS = {
     "companions.seeds": COMPANIONS,
     "companions.mutation": {"train_companion"},
     "probes": set(),
+    "claims.benchmarks": set(),
+    "claims.curvature": set(),
+    "claims.images": {"dissect"},
     "score.images": {"score_in", "score_out", "score_companion", "probe"},
-    "score.draws.vae": {"score_in-vae", "score_out-vae", "score_companion"},
-    "score.draws.pixelcnn": {"score_in-pixelcnn", "score_out-pixelcnn", "score_companion"},
-    "score.draws.glow": {"score_in-glow", "score_out-glow", "score_companion"},
+    "score.draws.vae": {"score_in-vae", "score_out-vae", "dissect-vae", "score_companion"},
+    "score.draws.pixelcnn": {"score_in-pixelcnn", "score_out-pixelcnn", "dissect-pixelcnn", "score_companion"},
+    "score.draws.glow": {"score_in-glow", "score_out-glow", "dissect-glow", "score_companion"},
     "evaluate.bootstrap": {"evaluate", *COMPARISONS},
     "evaluate.images": {"evaluate", *COMPARISONS, "probe"},
     "plot": {"plot"},

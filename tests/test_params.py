@@ -93,6 +93,9 @@ WRONG = [
     ("companions.seeds", [], "companions.seeds is []; it must be a list"),
     ("companions.mutation", 1, "companions.mutation is 1; it must be a number above 0.0 and below 1.0"),
     ("probes.benchmarks", "fashion_mnist", "probes.benchmarks is 'fashion_mnist'; it must be a list of some of"),
+    ("claims.benchmarks", ["mnist"], "claims.benchmarks is ['mnist']; it must be a list of some of fashion_mnist"),
+    ("claims.curvature", ["fashion_mnist_additive"], "claims.curvature is ['fashion_mnist_additive']; it must be a list of some"),
+    ("claims.images", 1, "claims.images is 1; it must be an integer from 2"),
     ("probes.names", ["glow_regret"], "probes.names is ['glow_regret']; it must be a list of some of vae_gradients"),
     ("vae.batch_size", 20_000, "vae.batch_size is 20000 for benchmark fashion_mnist; it must not exceed epoch_images, 10000"),
 ]

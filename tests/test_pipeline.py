@@ -70,6 +70,7 @@ def test_weights_samples_curves_and_figures_are_there(clone):
 LAST = "    vae: {}\n    pixelcnn: {}\n    glow: {}\nown: {}\npreprocess"  # the end of the last benchmark, after its out-sets
 TRAINED = {f"train_companion-{name}" for name in COMPANIONS}
 SCORED = {f"score_companion-{name}" for name in COMPANIONS}
+DISSECTED = {f"dissect-{model}" for model in MODELS}
 PROBED = {f"probe-{name}" for name in PROBES}
 COMPARED = {f"compare_companion-{name}" for name in COMPANIONS} | {f"compare_probe-{name}" for name in PROBES}
 RERUNS = [
@@ -81,8 +82,9 @@ RERUNS = [
     ("  mutation: 0.2", "  mutation: 0.3", TRAINED),
     ("own: {}", "own:\n  mine: {height: 8, width: 8, channels: 3, convert: true}", {"download"}),
     ("validation_fraction: 0.1", "validation_fraction: 0.2", {"preprocess"}),
-    ("    glow: 4", "    glow: 5", {"score_in-glow", "score_out-glow", *SCORED}),
+    ("    glow: 4", "    glow: 5", {"score_in-glow", "score_out-glow", "dissect-glow", *SCORED}),
     ("  images: 1000", "  images: 30", {"evaluate", *PROBED}),
+    ("  images: 20\n", "  images: 19\n", DISSECTED),
     ("bootstrap: 1000", "bootstrap: 500", {"evaluate"}),
     ("bins: 80", "bins: 40", {"plot"}),
     (f"    - constant\n{LAST}", LAST, {"download", "evaluate", "plot"}),
@@ -95,8 +97,8 @@ def test_a_parameter_reruns_what_it_affects_and_nothing_else(clone, old, new, st
     assert rerun - {"check"} >= stages - {"evaluate", "plot"}
     allowed = (
         stages
-        | {"check", "evaluate", "plot", "rank", *COMPARED}
-        | ({f"score_{s}-{m}" for s in ("in", "out") for m in MODELS} | SCORED | PROBED if "seed" in old else set())
+        | {"check", "evaluate", "plot", "rank", "curve", "explain", *COMPARED}
+        | ({f"score_{s}-{m}" for s in ("in", "out") for m in MODELS} | SCORED | PROBED | DISSECTED if "seed" in old else set())
     )
     assert rerun <= allowed
     assert "check" in rerun

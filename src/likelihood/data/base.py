@@ -85,6 +85,11 @@ def names() -> list[str]:
     return [name for name in _modules() if _dataset(name) is not None]
 
 
+def natural(name: str) -> bool:
+    """Whether a data set is of pictures, and not made up; those of the user are."""
+    return name not in names() or not isinstance(get(name), Made)
+
+
 def _modules() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
 

@@ -1,0 +1,183 @@
+"""The claims: verdicts by a fixed rule from made results, the page, the numbers of `explain`, the experiments of `dissect`."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torchvision.utils import make_grid
+
+import claimpage
+import dissect
+import explain
+import findings
+from claimpage import verdict
+from findings import Finding, Results
+from likelihood import claimfigures, samples
+from likelihood.models import checkpoint
+from tests.models import VARIANTS, build, images
+
+MODELS = ("vae", "pixelcnn", "glow")
+ENTRIES = {
+    "fashion_mnist_wide": {"in": "fashion_mnist", "out": ["mnist", "noise"]},
+    "mnist": {"in": "mnist", "out": ["fashion_mnist", "noise", "constant"]},
+    "fashion_mnist_additive": {"in": "fashion_mnist", "out": ["mnist", "noise"]},
+}
+
+
+def summary(test, out, auroc, name, noise=9.0):
+    row = {"bits_per_dim": {"train": test - 0.01, "test": test, name: out, "noise": noise}, name: {"auroc": auroc}}
+    return dict.fromkeys(MODELS, row)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Inverted where clothes are the in-set, as hoped where digits are."""
+    wide = tmp_path / "fashion_mnist_wide"
+    wide.mkdir()
+    rows = [("contrast", at, name, 3.0 * at + 0.5, 0.2) for at in (1.0, 0.5, 0.0) for name in ("test", "mnist")]
+    rows += [("epoch", at, "mnist", 2.0, auroc) for at, auroc in ((1, 0.3), (10, 0.6))]
+    table = pd.DataFrame(rows, columns=["experiment", "at", "set", "mean", "auroc"])
+    for model in MODELS:
+        table.to_csv(wide / f"{model}.csv", index=False)
+    parts = {"log_pz": {"auroc": {"mnist": 0.7}}, "ladj": {"auroc": {"mnist": 0.1}}}
+    levels = {"most_likely": 0, "least_likely": 130, "most": 0.1, "least": 2.0}
+    looks = {"mnist": {"test": 1.0, "mnist": 0.02, "vae": 0.9, "pixelcnn": 0.8, "glow": 0.4}}
+    found = {"samples": looks, "split": parts, "code": {"test": 4.0, "mnist": 2.0, "noise": 8.1}, "constants": {"glow": levels}}
+    (wide / "explain.json").write_text(json.dumps(found))
+    (tmp_path / "fashion_mnist_additive").mkdir()
+    gap = {"measured": 500.0, "variances": -3.0, "second": 200.0, "first": 40.0, "ladj": 0.0}
+    curved = {"gaps": {"mnist": gap}, "total_variance": {"test": 68.0, "mnist": 52.0}, "std_of_ladj": 0.0}
+    (tmp_path / "fashion_mnist_additive" / "curvature.json").write_text(json.dumps(curved))
+    metrics = {
+        "fashion_mnist_wide": summary(3.0, 2.0, 0.1, "mnist"),
+        "mnist": summary(1.0, 4.0, 0.99, "fashion_mnist"),
+        "fashion_mnist_additive": summary(4.0, 3.0, 0.2, "mnist"),
+    }
+    seeds = [("fashion_mnist_wide", "glow", "log_prob", "mnist", 3, 0.1, 0.01)]
+    scores = [("fashion_mnist_wide", "glow", "ensemble", "mnist", 0.09)]
+    return Results(
+        ENTRIES,
+        metrics,
+        tmp_path,
+        pd.DataFrame(seeds, columns=["benchmark", "model", "score", "out", "seeds", "auroc_mean", "auroc_std"]),
+        pd.DataFrame(scores, columns=["benchmark", "model", "score", "out", "auroc"]),
+    )
+
+
+def test_a_verdict_counts_the_findings_that_show_the_claim():
+    yes, no = Finding("", True), Finding("", False)
+    assert verdict([yes, yes]) == "reproduced (2 of 2)"
+    assert verdict([yes, no, no]) == "partly (1 of 3)"
+    assert verdict([no]) == "not reproduced (0 of 1)"
+
+
+def test_findings_come_from_the_results_and_tell_what_holds(results):
+    def holds(found):
+        return [finding.holds for finding in found]
+
+    assert holds(findings.likelier(results, findings.FOREIGN, MODELS, inverted=True)) == [True] * 3
+    assert holds(findings.likelier(results, findings.SWAPPED, MODELS, inverted=False)) == [True] * 3
+    assert holds(findings.likelier(results, findings.SWAPPED, MODELS, inverted=True)) == [False] * 3
+    assert holds(findings.likelier(results, findings.ADDITIVE, ("glow",), inverted=True)) == [True]
+    assert holds(findings.split(results)) == [True]
+    assert holds(findings.curvature(results)) == [False]  # predicted and measured gap differ in sign
+    assert holds(findings.training(results)) == [False] * 3  # above one half at the last snapshot
+    assert holds(findings.overfitting(results)) == [True] * 3
+    assert holds(findings.ensemble(results)) == [True]
+    assert holds(findings.samples(results)) == [True, True, False]
+    assert holds(findings.made(results)) == [True]
+    assert holds(findings.contrast(results)) == [True] * 6
+    assert holds(findings.entropy(results)) == [True] * 3
+    (one,) = findings.ensemble(results)
+    assert one.text == "Fashion-MNIST → MNIST, Glow: AUROC of the ensemble 0.090, of 3 seeds 0.100 ± 0.010"
+
+
+def test_the_page_has_every_claim_that_results_tell_of_with_its_evidence(results):
+    page = claimpage.page(results)
+    assert page.count("](#claim-") == len(claimpage.CLAIMS)
+    assert all(claim.text in page for claim in claimpage.CLAIMS)
+    assert "| not reproduced (0 of 1) | [evidence](#claim-5) |" in page
+    assert page.count("**not so**") == 5
+    assert "docs/claims.md#claim-3" in claimpage.overview(results)
+
+
+def test_a_claim_without_results_is_left_out(results):
+    bare = results._replace(claims=results.claims / "absent", seeds=results.seeds[:0])
+    texts = [claim.text for claim, _ in claimpage.told(bare)]
+    assert len(texts) == 4
+    assert not any("log-determinant" in text for text in texts)
+
+
+def test_the_parts_of_a_flow_s_likelihood_are_in_bits_and_one_that_is_the_same_for_all_is_not_drawn():
+    rng = np.random.RandomState(0)
+    columns = lambda shift: pd.DataFrame({  # noqa: E731
+        "log_pz": rng.normal(-100.0, 5.0, 50), "ladj": rng.normal(30.0 + shift, 5.0, 50), "ladj_preprocess": 0.0
+    })  # fmt: skip
+    statistics = {"test": columns(0.0), "mnist": columns(80.0), "noise": columns(-900.0)}
+    numbers, values = explain.split(statistics, 10, ["mnist", "noise"])
+    assert list(numbers) == ["log_pz", "ladj", "ladj_preprocess"]
+    assert list(values) == ["log p(z), bits/dim", "log |det| of the flow, bits/dim"]
+    assert numbers["log_pz"]["mean"]["test"] == pytest.approx(statistics["test"]["log_pz"].mean() / (10 * np.log(2)))
+    assert numbers["ladj"]["auroc"] == {"mnist": 0.0}  # a larger determinant, so likelier; noise is not natural
+    assert numbers["ladj_preprocess"]["auroc"] == {"mnist": 0.5}
+    assert explain.constants(np.array([3.0, 1.0, 9.0])) == {"most_likely": 1, "least_likely": 2, "most": 1.0, "least": 9.0}
+
+
+def test_samples_are_cut_from_their_grid_as_they_were():
+    x = images(7, (3, 9, 5))
+    grid = make_grid(x, nrow=3, pad_value=255).permute(1, 2, 0).numpy()
+    np.testing.assert_array_equal(samples.pictures(grid, (3, 9, 5)), x.numpy())  # the two blank cells are left out
+    grey = images(1, (1, 6, 6))
+    np.testing.assert_array_equal(
+        samples.pictures(make_grid(grey, pad_value=255).permute(1, 2, 0).numpy(), (1, 6, 6)), grey.numpy()
+    )
+
+
+def test_a_forest_tells_the_look_of_two_sets():
+    rng = np.random.RandomState(0)
+    dark, light = rng.randint(0, 100, (90, 1, 4, 4)).astype(np.uint8), rng.randint(90, 256, (90, 1, 4, 4)).astype(np.uint8)
+    found = samples.in_distribution(dark[:60], light[:60], {"dark": dark[60:], "light": light[60:]}, seed=0)
+    assert found["dark"] > 0.9
+    assert found["light"] < 0.1
+    assert found == samples.in_distribution(dark[:60], light[:60], {"dark": dark[60:], "light": light[60:]}, seed=0)
+
+
+def test_figures_are_drawn_with_a_line_or_bar_for_every_set():
+    rng = np.random.RandomState(0)
+    values = {"test": rng.normal(3.0, 1.0, 90), "mnist": rng.normal(2.0, 1.0, 90)}
+    units = dict.fromkeys(MODELS, "bits_per_dim")
+    means = {model: {"test": 3.0, "mnist": 2.0, "noise": 700.0, "constant": 1.0} for model in MODELS}
+    table = pd.DataFrame({"at": [1.0, 0.5] * 2, "set": ["test", "test", "mnist", "mnist"], "mean": [3.0, 2.0, 1.5, 1.0]})
+    levels = {model: np.linspace(1.0, 4.0, 256) for model in MODELS}
+    drawn = [
+        claimfigures.split({"log p(z)": values, "log |det|": values}, "fashion_mnist"),
+        claimfigures.constants(levels, means, units, "fashion_mnist"),
+        claimfigures.lines(dict.fromkeys(MODELS, table), units, "fashion_mnist", "λ", "less contrast", reverse=True),
+        claimfigures.entropy({"test": 4.0, "mnist": 2.0, "noise": 8.1}, means, "fashion_mnist"),
+    ]
+    for figure, expected in zip(drawn, (2, 3, 2, 3), strict=True):
+        for ax in figure.axes:
+            assert len(ax.get_legend().get_texts()) == expected
+    assert any("700 ↑" in text.get_text() for text in drawn[3].axes[0].get_legend().get_texts())
+
+
+def test_the_experiments_of_dissect_are_all_contrasts_and_snapshots(tmp_path):
+    torch.set_default_dtype(torch.float32)
+    name, arguments = VARIANTS[0]
+    model = build(name, arguments, (1, 8, 8))
+    (tmp_path / "snapshots").mkdir()
+    for file in ("best", "snapshots/epoch_002", "snapshots/epoch_010"):
+        checkpoint.save(tmp_path / f"{file}.safetensors", model.state_dict(), name, {**arguments, "shape": [1, 8, 8]})
+    x = images(4, (1, 8, 8)).numpy()
+    found = list(dissect.experiments(tmp_path, {"test": x}, [100.0]))
+    assert [(experiment, at) for experiment, at, _, _ in found] == [
+        *(("contrast", factor) for factor in dissect.CONTRASTS),
+        ("epoch", 2),
+        ("epoch", 10),
+    ]
+    np.testing.assert_array_equal(found[0][3]["test"], x)
+    assert set(found[5][3]["test"].ravel().tolist()) == {100}
+    assert found[-1][3]["test"] is x
+    assert all(torch.equal(weight, found[-1][2].state_dict()[key]) for key, weight in model.state_dict().items())
