@@ -15,7 +15,6 @@ import params
 import stage
 from likelihood.data import base, fetching, images, own
 from likelihood.data.own import Own
-from likelihood.errors import InputError
 
 DOWNLOADS = Path("data/downloads")
 OWN = Path("data/own")
@@ -28,7 +27,6 @@ def main() -> None:
     values = params.load()
     entry = params.of_benchmark(values, benchmark)
     sets = {name: own.find(name, values["own"], OWN) for name in (entry["in"], *entry["out"])}
-    check(benchmark, entry["in"], entry["out"], sets)
     in_set = sets[entry["in"]]
     with images.replaced(Path("data/raw") / benchmark) as folder:
         if isinstance(in_set, Own):
@@ -48,28 +46,6 @@ def out_pixels(name: str, dataset: own.DataSet, shape: tuple[int, ...]) -> np.nd
         print(f"{name}: {len(pixels)} images made")
         return pixels
     return dataset.out_set() if isinstance(dataset, Own) else fetched(name, dataset, dataset.out_split)
-
-
-def check(benchmark: str, in_name: str, out_names: list[str], sets: dict[str, own.DataSet]) -> None:
-    """Refuse, before anything is fetched, a benchmark that makes no sense."""
-    in_set = sets[in_name]
-    if isinstance(in_set, base.Made):
-        raise InputError(f"benchmark {benchmark} has the made set {in_name} as its in-set: only published sets can be trained on")
-    if not isinstance(in_set, Own) and "train" not in in_set.splits:
-        raise InputError(f"benchmark {benchmark} has {in_name} as its in-set, which has no training images: it can be an out-set")
-    if not out_names:
-        raise InputError(f"benchmark {benchmark} has no out-set: name at least one under out")
-    if in_name in out_names:
-        raise InputError(f"benchmark {benchmark} has {in_name} both as its in-set and as an out-set: remove it from out")
-    for name in out_names:
-        if out_names.count(name) > 1:
-            raise InputError(f"benchmark {benchmark} has the out-set {name} more than once: name it once")
-        out_set = sets[name]
-        if not isinstance(out_set, base.Made) and out_set.shape != in_set.shape:
-            raise InputError(
-                f"benchmark {benchmark} mixes image shapes: {in_name} has {in_set.shape}, {name} has {out_set.shape}; "
-                "all sets of one benchmark must have the same"
-            )
 
 
 def fetched(name: str, dataset: base.Published | base.Part, split: str) -> np.ndarray:

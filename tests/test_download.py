@@ -69,24 +69,11 @@ def test_a_published_out_set_is_its_out_split_and_a_made_one_has_the_colours_of_
     run(monkeypatch, {"b": {"in": "red", "out": ["green", "constant"]}})
     np.testing.assert_array_equal(np.load("data/raw/b/out/green.npy"), pixels[3:])
     assert np.load("data/raw/b/out/constant.npy").shape == (256, 4, 4, 3)
-    with pytest.raises(InputError, match=r"mnist_5k has \(28, 28\), red has \(4, 4, 3\)"):
-        run(monkeypatch, {"c": {"in": "mnist_5k", "out": ["red"]}}, "c")
 
 
-@pytest.mark.parametrize(
-    ("benchmark", "message"),
-    [
-        ({"in": "mnist_5k", "out": ["noise", "mnist_5k"]}, "mnist_5k both as its in-set and as an out-set"),
-        ({"in": "mnist_5k", "out": ["noise", "constant", "noise"]}, "the out-set noise more than once"),
-        ({"in": "mnist_5k", "out": []}, "no out-set"),
-        ({"in": "noise", "out": ["constant"]}, "the made set noise as its in-set"),
-        ({"in": "notmnist", "out": ["noise"]}, "notmnist as its in-set, which has no training images"),
-        ({"in": "unheard_of", "out": ["noise"]}, "no data set 'unheard_of'"),
-        ({"in": "mnist_5k", "out": ["unheard_of"]}, "no data set 'unheard_of'"),
-    ],
-)
-def test_a_benchmark_that_makes_no_sense_is_refused_before_anything_is_written(monkeypatch, benchmark, message):
-    with pytest.raises(InputError, match=message):
+@pytest.mark.parametrize("benchmark", [{"in": "unheard_of", "out": ["noise"]}, {"in": "mnist_5k", "out": ["unheard_of"]}])
+def test_an_unknown_set_is_refused_before_anything_is_written(monkeypatch, benchmark):
+    with pytest.raises(InputError, match="no data set 'unheard_of'"):
         run(monkeypatch, {"b": benchmark})
     assert not Path("data").exists()
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from likelihood.data import base
+from likelihood.data import base, batches
 from likelihood.data.mirrors import torchvision
 
 datasets = pytest.importorskip("torchvision.datasets")
@@ -66,6 +66,19 @@ def serve_idx(served, monkeypatch, loader):
     monkeypatch.setattr(getattr(datasets, loader), "resources", resources)
 
 
+def python_2_pickle(flat, label):
+    """A batch as published: protocol 2, whose strings are bytes under Python 2, columns first if the array is."""
+    by_columns = not flat.flags.c_contiguous
+    content = flat.tobytes(order="F" if by_columns else "C")
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    kind = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    shape = b"".join(b"M" + size.to_bytes(2, "little") for size in flat.shape) + b"\x86"
+    state = b"(K\x01" + shape + kind + (b"\x88" if by_columns else b"\x89")
+    state += b"T" + len(content).to_bytes(4, "little") + content + b"tb"
+    labels = f"U{chr(len(label))}{label}".encode() + b"](" + b"K\x00" * len(flat) + b"e"
+    return b"\x80\x02}(U\x04data" + array + state + labels + b"u."
+
+
 def serve_cifar(served, monkeypatch, loader):
     folder, address = served
     kind = getattr(datasets, loader)
@@ -74,8 +87,7 @@ def serve_cifar(served, monkeypatch, loader):
     for split, names in (("train", [name for name, _ in kind.train_list]), ("test", [name for name, _ in kind.test_list])):
         for name, part in zip(names, np.array_split(COLOUR[split], len(names)), strict=True):
             flat = part.transpose(0, 3, 1, 2).reshape(len(part), -1)
-            files[name] = pickle.dumps({"data": flat, label: [0] * len(part)})
-    files[kind.meta["filename"]] = pickle.dumps({kind.meta["key"]: ["thing"]})
+            files[name] = python_2_pickle(flat, label)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         for name, content in files.items():
@@ -87,7 +99,6 @@ def serve_cifar(served, monkeypatch, loader):
     monkeypatch.setattr(kind, "tgz_md5", md5(archive.getvalue()))
     for which in ("train_list", "test_list"):
         monkeypatch.setattr(kind, which, [[name, md5(files[name])] for name, _ in getattr(kind, which)])
-    monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": md5(files[kind.meta["filename"]])})
 
 
 def serve_svhn(served, monkeypatch, loader):
@@ -115,6 +126,25 @@ def source(name):
     """The source of a set that is torchvision."""
     (found,) = [source for source in base.get(name).sources if source.name == "torchvision's mirrors"]
     return found
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_batch_is_read_as_unpickling_it_would(order):
+    flat = np.asarray(np.random.RandomState(2).randint(0, 256, (4, 3072), dtype=np.uint8), order=order)
+    pickled = python_2_pickle(flat, "labels")
+    np.testing.assert_array_equal(pickle.loads(pickled, encoding="latin1")["data"], flat)  # the form above is a pickle's
+    np.testing.assert_array_equal(batches.rows(pickled), flat)
+    np.testing.assert_array_equal(batches.rows(pickle.dumps({"data": flat})), flat)  # as Python 3 would write it
+
+
+def test_a_pickle_that_would_run_something_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path.joinpath("ran").touch, ())
+
+    with pytest.raises(RuntimeError, match="holds no images of 3072 values"):
+        batches.rows(pickle.dumps({"data": Evil()}))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_every_set_from_torchvision_is_tried_here():

@@ -101,6 +101,10 @@ def deep(folder):
     Image.fromarray(np.zeros((4, 5), np.uint16)).save(folder / "deep.png")
 
 
+def postscript(folder):
+    Image.fromarray(COLOUR[0]).save(folder / "program.eps")
+
+
 def array(folder):
     np.savez(folder / "test.npz", images=COLOUR)
 
@@ -111,6 +115,7 @@ WRONG_PICTURES = [
     (larger, r"larger\.png is 8×8 of the kind RGB, but params\.yaml declares 4×5 of the kind RGB"),
     (grey, r"grey\.png is 4×5 of the kind L, but params\.yaml declares 4×5 of the kind RGB"),
     (deep, r"deep\.png has pixels of the kind I;16: save it with 8 bits a channel"),
+    (postscript, r"program\.eps cannot be read as a picture"),
     (array, r"holds both test\.npz and 00\.png"),
 ]
 

@@ -6,7 +6,7 @@ No SHA-256 of the test pixels is recorded here: what vouches for them is torchvi
 """
 
 from likelihood.data.base import Published, Split
-from likelihood.data.mirrors import torchvision
+from likelihood.data.batches import cifar
 
 DATASET = Published(
     shape=(32, 32, 3),
@@ -14,5 +14,5 @@ DATASET = Published(
         "train": Split(50_000, "47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a"),
         "test": Split(10_000, sha256=None),
     },
-    sources=(torchvision("CIFAR10"),),
+    sources=(cifar("CIFAR10"),),
 )

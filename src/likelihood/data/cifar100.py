@@ -6,10 +6,10 @@ No SHA-256 of its pixels is recorded here: what vouches for a download is torchv
 """
 
 from likelihood.data.base import Published, Split
-from likelihood.data.mirrors import torchvision
+from likelihood.data.batches import cifar
 
 DATASET = Published(
     shape=(32, 32, 3),
     splits={"train": Split(50_000, sha256=None), "test": Split(10_000, sha256=None)},
-    sources=(torchvision("CIFAR100"),),
+    sources=(cifar("CIFAR100"),),
 )

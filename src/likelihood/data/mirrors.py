@@ -1,7 +1,8 @@
 """Data sets from torchvision's own loaders, which know the mirrors and check the archives they fetch."""
 
+import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,18 @@ import numpy as np
 from likelihood.data.base import Source
 
 TIMEOUT = 20.0  # seconds without an answer after which a mirror counts as unreachable; torchvision itself would wait for ever
+NAME = "torchvision's mirrors"
+
+
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """A limit on how long torchvision waits for an answer, taken back afterwards."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def torchvision(loader: str, by_name: bool = False) -> Source:
@@ -17,15 +30,11 @@ def torchvision(loader: str, by_name: bool = False) -> Source:
     def fetch(scratch: Path) -> Mapping[str, np.ndarray]:
         from torchvision import datasets  # takes seconds to import and is not needed when nothing is fetched
 
-        before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(TIMEOUT)
-        try:
-            load = getattr(datasets, loader)
-            which = {split: {"split": split} if by_name else {"train": split == "train"} for split in ("train", "test")}
+        load = getattr(datasets, loader)
+        which = {split: {"split": split} if by_name else {"train": split == "train"} for split in ("train", "test")}
+        with patience():
             pixels = {split: np.asarray(load(scratch, download=True, **choice).data) for split, choice in which.items()}
-        finally:
-            socket.setdefaulttimeout(before)
         # Some loaders give colours first.
         return {split: x.transpose(0, 2, 3, 1) if x.ndim == 4 and x.shape[1] == 3 else x for split, x in pixels.items()}
 
-    return Source("torchvision's mirrors", fetch)
+    return Source(NAME, fetch)

@@ -1,8 +1,8 @@
 """A user's own images: data/own/<name>/, declared under `own` in params.yaml.
 
-Either `train.npz` and `test.npz` (key `images`, uint8), used as they are, or pictures of any format that Pillow reads, in any
-subfolders, of which every file but hidden ones must be one. Of pictures, an in-set has 80 % for training and 20 % for testing,
-drawn with a seed of this file; as an out-set all are used. Of .npz files an out-set is `test.npz`.
+Either `train.npz` and `test.npz` (key `images`, uint8), used as they are, or pictures of any format that Pillow reads, EPS
+excepted, in any subfolders, of which every file but hidden ones must be one. Of pictures, an in-set has 80 % for training and
+20 % for testing, drawn with a seed of this file; as an out-set all are used. Of .npz files an out-set is `test.npz`.
 
 Pictures are first turned as their EXIF orientation says. One that is not of the declared height, width and channels is refused,
 or with `convert` cut in the middle to the declared proportions, resampled (Lanczos), made grey by its luminance or coloured by
@@ -84,11 +84,12 @@ class Own:
         return pixels
 
     def _pictures(self) -> np.ndarray:
-        return np.stack([self._picture(path) for path in self._files()])
+        return np.stack([self.picture(path) for path in self._files()])
 
-    def _picture(self, path: Path) -> np.ndarray:
+    def picture(self, path: Path) -> np.ndarray:
+        """One picture in the declared shape, canonical uint8; InputError naming a file that is no picture or of another shape."""
         try:
-            with Image.open(path) as file:
+            with Image.open(path, formats=formats()) as file:
                 picture = ImageOps.exif_transpose(file)
                 picture.load()
         except Exception as error:  # every format's decoder has errors of its own
@@ -106,6 +107,12 @@ class Own:
             declared = f"{self.height}×{self.width} of the kind {mode}"
             raise InputError(f"{path} is {held}, but params.yaml declares {declared}: change it, or set convert to true")
         return np.asarray(picture)
+
+
+def formats() -> list[str]:
+    """The formats of pictures that are read: Pillow's without EPS, which is a program that Ghostscript would be called to run."""
+    Image.init()
+    return sorted(set(Image.OPEN) - {"EPS"})
 
 
 DataSet = base.Published | base.Part | base.Made | Own
