@@ -4,8 +4,6 @@ It depends on all of params.yaml and its output never changes, so it runs after 
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,102 +12,24 @@ import stage
 from likelihood.data import base as data
 from likelihood.data import own
 from likelihood.errors import InputError
+from rules import (
+    COMPANIONS,
+    MODELS,
+    NAMES,
+    OWN,
+    OWN_SET,
+    PROBES,
+    SECTIONS,
+    SEEDS,
+    SHARED,
+    Rule,
+    between,
+    choice,
+    integer,
+    some_of,
+)
 
 OUTPUT = Path("data/checked")
-MODELS = ("vae", "pixelcnn", "glow")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a value may be: a test, and the same in words."""
-
-    allowed: str
-    accepts: Callable[[Any], bool]
-
-
-def number(value: Any) -> bool:  # noqa: ANN401
-    """A real number; true and false are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def integer(low: int, high: int) -> Rule:
-    """An integer within limits."""
-    return Rule(f"an integer from {low} to {high}", lambda v: number(v) and isinstance(v, int) and low <= v <= high)
-
-
-def between(low: float, high: float, ends: bool = False) -> Rule:
-    """A real number within limits; `ends` says whether they belong. NaN compares false and is refused."""
-    text = f"a number from {low} to {high}" if ends else f"a number above {low} and below {high}"
-    return Rule(text, lambda v: number(v) and (low <= v <= high if ends else low < v < high))
-
-
-def some_of(words: Sequence[str]) -> Rule:
-    """A list, perhaps an empty one, of different words among some."""
-    return Rule(
-        "a list of some of " + ", ".join(words),
-        lambda v: isinstance(v, list) and all(e in words for e in v) and len(set(v)) == len(v),
-    )
-
-
-def choice(*values: str) -> Rule:
-    """One of some words."""
-    return Rule("one of " + ", ".join(values), lambda v: v in values)
-
-
-EPOCHS = Rule(
-    "a list of different epochs, integers from 1 on", lambda v: isinstance(v, list) and len(set(map(str, v))) == len(v)
-    and all(integer(1, 100_000).accepts(e) for e in v)
-)  # fmt: skip
-NAMES = Rule(
-    "a list of different names, at least one",
-    lambda v: isinstance(v, list) and v != [] and all(isinstance(e, str) for e in v) and len(set(v)) == len(v),
-)
-SEEDS = Rule(
-    "a list of different integers from 0 on, at least one",
-    lambda v: isinstance(v, list) and v != [] and all(integer(0, 2**31 - 1).accepts(e) for e in v) and len(set(v)) == len(v),
-)
-
-SHARED: dict[str, Rule] = {
-    "lr": between(0.0, 1.0),
-    "batch_size": integer(1, 65_536),
-    "epochs": integer(1, 100_000),
-    "epoch_images": integer(1, 100_000_000),
-    "warmup": between(0.0, 1.0, ends=True),
-    "clip_norm": between(0.0, 1e9),
-    "validation_images": integer(1, 1_000_000),
-    "snapshots": EPOCHS,
-    "sample_images": integer(1, 1024),
-}
-OWN: dict[str, dict[str, Rule]] = {
-    "vae": {
-        "network": choice("dense", "convolutional"),
-        "hidden": integer(1, 65_536),
-        "latent": integer(1, 4096),
-        "likelihood": choice("logistic", "bernoulli"),
-    },
-    "pixelcnn": {"layers": integer(1, 100), "channels": integer(3, 4096), "pixels": choice("softmax", "mixture")},
-    "glow": {
-        "scales": integer(1, 8),
-        "steps": integer(1, 256),
-        "hidden": integer(1, 4096),
-        "coupling": choice("affine", "additive"),
-        "preprocessing": choice("logit", "scale"),
-    },
-}
-SECTIONS: dict[str, dict[str, Rule]] = {
-    "preprocess": {"validation_fraction": between(0.0, 1.0)},
-    "score": {"images": integer(2, 10_000_000)},
-    "evaluate": {"bootstrap": integer(100, 1_000_000), "images": integer(25, 10_000_000)},
-    "plot": {"bins": integer(5, 1000)},
-}
-OWN_SET: dict[str, Rule] = {
-    "height": integer(1, 4096),
-    "width": integer(1, 4096),
-    "channels": Rule("1 or 3", lambda v: number(v) and v in (1, 3)),
-    "convert": Rule("true or false", lambda v: isinstance(v, bool)),
-}
-COMPANIONS = (*(f"{model}_{kind}" for kind in ("seeds", "background") for model in MODELS), "pixelcnn_local")
-PROBES = (*(f"{model}_gradients" for model in MODELS), "vae_regret")
 RESERVED = ("train", "val", "test", "bits_per_dim", "nats")  # what stands beside the sets in tables and metrics
 TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, "companions", "probes", "claims", *SECTIONS)
 
@@ -176,8 +96,7 @@ def benchmark(name: str, values: dict[str, Any]) -> None:
     allow(f"{here}.out", entry["out"], Rule("a list of different data sets: " + ", ".join(sets), NAMES.accepts))
     for out in entry["out"]:
         allow(f"{here}.out", out, choice(*sets))
-        if out == entry["in"]:
-            raise InputError(f"params.yaml: {here}.out holds {out!r}, which is its in-set; name other sets")
+    same_shape(here, entry, values["own"])
     for model in MODELS:
         section(f"{here}.{model}", entry[model], SHARED | OWN[model])
         settings = params.of_model(values, model, name)
@@ -186,12 +105,30 @@ def benchmark(name: str, values: dict[str, Any]) -> None:
                 f"params.yaml: {model}.batch_size is {settings['batch_size']} for benchmark {name}; it must not exceed"
                 f" epoch_images, {settings['epoch_images']}"
             )
-    in_set, scales = own.find(entry["in"], values["own"], Path()), params.of_model(values, "glow", name)["scales"]
-    if not isinstance(in_set, data.Made) and any(size % 2**scales for size in in_set.shape[:2]):
-        height, width = in_set.shape[:2]
+    (height, width, *_), scales = (
+        own.find(entry["in"], values["own"], Path()).shape,
+        params.of_model(values, "glow", name)["scales"],
+    )
+    if height % 2**scales or width % 2**scales:
         raise InputError(
             f"params.yaml: glow.scales is {scales} for benchmark {name}, but images of {height}×{width} cannot be halved as often"
         )
+
+
+def same_shape(here: str, entry: dict[str, Any], declared: dict[str, Any]) -> None:
+    """Refuse an in-set that cannot be trained on, and out-sets that are the in-set or have other shapes."""
+    in_set = own.find(entry["in"], declared, Path())
+    if isinstance(in_set, data.Made):
+        raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which is made up; an in-set is of pictures")
+    if isinstance(in_set, data.Published) and "train" not in in_set.splits:
+        raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which has no training images; it can be an out-set")
+    for out in entry["out"]:
+        if out == entry["in"]:
+            raise InputError(f"params.yaml: {here}.out holds {out!r}, which is its in-set; name other sets")
+        out_set = own.find(out, declared, Path())
+        if not isinstance(out_set, data.Made) and out_set.shape != in_set.shape:
+            shapes = f"{entry['in']} has {in_set.shape}, {out} has {out_set.shape}"
+            raise InputError(f"params.yaml: {here} mixes image shapes: {shapes}; all sets of one benchmark must have the same")
 
 
 def section(

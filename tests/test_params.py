@@ -78,6 +78,23 @@ WRONG = [
     ("benchmarks.mnist_5k.in", "mnist_6k", "benchmarks.mnist_5k.in is 'mnist_6k'; it must be one of"),
     ("benchmarks.mnist_5k.out", ["nois"], "benchmarks.mnist_5k.out is 'nois'; it must be one of"),
     ("benchmarks.mnist_5k.out", ["mnist_5k"], "benchmarks.mnist_5k.out holds 'mnist_5k', which is its in-set"),
+    ("benchmarks.mnist_5k.out", [], "benchmarks.mnist_5k.out is []; it must be a list of different data sets"),
+    (
+        "benchmarks.mnist_5k.out",
+        ["noise", "noise"],
+        "benchmarks.mnist_5k.out is ['noise', 'noise']; it must be a list of different",
+    ),
+    (
+        "benchmarks.mnist_5k.out",
+        ["svhn"],
+        "benchmarks.mnist_5k mixes image shapes: mnist_5k has (28, 28), svhn has (32, 32, 3); all",
+    ),
+    ("benchmarks.mnist_5k.in", "noise", "benchmarks.mnist_5k.in is 'noise', which is made up; an in-set is of pictures"),
+    (
+        "benchmarks.mnist_5k.in",
+        "notmnist",
+        "benchmarks.mnist_5k.in is 'notmnist', which has no training images; it can",
+    ),
     ("benchmarks.mnist_5k.glow", {"lr": 2}, "benchmarks.mnist_5k.glow.lr is 2; it must be"),
     ("benchmarks.mnist_5k.glow", None, "benchmarks.mnist_5k.glow is None; it must hold keys and values"),
     ("preprocess.validation_fraction", 1, "preprocess.validation_fraction is 1; it must be a number above 0.0 and below 1.0"),
@@ -118,7 +135,7 @@ def test_a_benchmark_may_name_the_user_s_own_sets():
     values["own"] = {"mine": MINE, "theirs": MINE}
     values["benchmarks"]["mine"] = {"in": "mine", "out": ["theirs", "noise"], "vae": {}, "pixelcnn": {}, "glow": {}}
     check.check(values)
-    values["own"]["mine"] = {**MINE, "height": 6}
+    values["own"] = {name: {**MINE, "height": 6} for name in ("mine", "theirs")}
     with pytest.raises(InputError, match=r"glow\.scales is 2 for benchmark mine, but images of 6×8 cannot be halved as often"):
         check.check(values)
 

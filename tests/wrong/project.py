@@ -1,0 +1,85 @@
+"""A project to be spoilt, and what became of it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from tests.clone import Workspace, environment
+
+BENCHMARK = ("--benchmark", "mnist_5k")
+MODEL = "data/models/mnist_5k/{}/best.safetensors"
+LAST = "    vae: {}\n    pixelcnn: {}\n    glow: {}\nown: {}\n"
+MINE = "own:\n  mine:\n    height: 28\n    width: 28\n    channels: 1\n    convert: false\n"
+PICTURES = "  pictures:\n    in: mine\n    out:\n    - noise\n"
+
+
+class Project(Workspace):
+    """A copy of the small pipeline to be spoilt; what its last command printed, its status, and what it changed."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.mounted = None
+
+    def files(self):
+        """SHA-256 of every file that is a user's, a stage's, or says what was made of what."""
+        leave = (".git", "__pycache__", "tmp", "trainings", ".venv")
+        paths = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
+        kept = [path for path in paths if not any(part in leave for part in path.relative_to(self.folder).parts)]
+        found = {str(path.relative_to(self.folder)): path.read_bytes() for path in kept}
+        lock = yaml.safe_load(found["dvc.lock"])
+        del lock["stages"]["check"]  # which has passed, where another stage then fails
+        found["dvc.lock"] = json.dumps(lock).encode()
+        return {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
+
+    def run(self, *command, may=(), **variables):
+        """Run a command of the project's environment; `may` says what it may leave half done."""
+        before = self.files()
+        done = subprocess.run(
+            command, cwd=self.folder, env={**environment(), **variables}, capture_output=True, text=True, timeout=300
+        )
+        after = self.files()
+        self.status, self.output = done.returncode, done.stdout + done.stderr
+        different = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        added = {name for name in different - before.keys() if name.startswith(".dvc/cache/")}  # no harm
+        self.changed = {name for name in different - added if not name.startswith(may or "//")}
+
+    def stage(self, script, *arguments, **options):
+        self.run(sys.executable, f"src/{script}", *arguments, **options)
+
+    def repro(self, *arguments, **options):
+        self.run(sys.executable, "-m", "dvc", "repro", *arguments, **options)
+
+    def parameter(self, old, new):
+        self.change("params.yaml", old, new)
+        self.repro()
+
+    def images(self, split, images, **others):
+        """Give the default out- or in-set by the folder of images, and download it."""
+        folder = self.folder.parent / "images"
+        (folder / "mnist_5k").mkdir(parents=True)
+        np.savez(folder / "mnist_5k" / f"{split}.npz", **{"images": images, **others})
+        return folder
+
+    def download(self, folder=None, **options):
+        self.stage("download.py", *BENCHMARK, LIKELIHOOD_IMAGES=str(folder or ""), **options)
+
+    def own(self, count=12, size=(28, 28)):
+        """Pictures of one's own, declared as 28×28 grey and named by a benchmark."""
+        folder = self.folder / "data/own/mine"
+        folder.mkdir()
+        for number in range(count):
+            Image.fromarray(np.full(size, number, np.uint8)).save(folder / f"{number:02d}.png")
+        self.change("params.yaml", "own: {}\n", PICTURES + LAST.replace("own: {}\n", MINE))
+        return folder
+
+    def pictures(self):
+        self.stage("download.py", "--benchmark", "pictures")
+
+    def close(self):
+        if self.mounted:
+            subprocess.run(["umount", str(self.mounted)], check=True)
