@@ -61,21 +61,27 @@ def environment():
     return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "2"}
 
 
-class Clone:
-    """A clone of the committed and uncommitted tree, with its own parameters and an empty cache."""
+class Workspace:
+    """A folder of the project with a repository of its own."""
 
-    def __init__(self, folder, extras=False):
+    def __init__(self, folder):
         self.folder = folder
-        files = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-        for file in files:
-            if (ROOT / file).is_file() and not file.startswith(("metrics/", "plots/", "shipped/")) and file != "dvc.lock":
-                (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / file, folder / file)
-        self.write("params.yaml", replaced(small_parameters(), EXTRAS if extras else {}))
-        git("init", "-q", cwd=folder)
-        git("config", "user.name", "test", cwd=folder)
-        git("config", "user.email", "test@example.org", cwd=folder)
-        self.commit()
+
+    def named(self):
+        """git has to know who commits."""
+        git("config", "user.name", "test", cwd=self.folder)
+        git("config", "user.email", "test@example.org", cwd=self.folder)
+        return self
+
+    def copied(self, folder):
+        """The same with its data and its cache in another, new folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Workspace(folder)
+
+    def cloned(self, folder):
+        """What git has of it, in another folder."""
+        git("clone", "-q", str(self.folder), str(folder))
+        return Workspace(folder).named()
 
     def commit(self):
         git("add", "-A", cwd=self.folder)
@@ -87,9 +93,19 @@ class Clone:
     def write(self, file, text):
         (self.folder / file).write_text(text)
 
-    def dvc(self, *arguments, check=True):
+    def change(self, file, old, new):
+        """Replace the first of a text in a file, which must be there."""
+        text = self.read(file)
+        assert old in text, old
+        self.write(file, text.replace(old, new, 1))
+
+    def dvc(self, *arguments, check=True, **variables):
         run = subprocess.run(
-            [sys.executable, "-m", "dvc", *arguments], cwd=self.folder, env=environment(), capture_output=True, text=True
+            [sys.executable, "-m", "dvc", *arguments],
+            cwd=self.folder,
+            env={**environment(), **variables},
+            capture_output=True,
+            text=True,
         )
         if check:
             assert run.returncode == 0, run.stdout + run.stderr
@@ -104,6 +120,21 @@ class Clone:
             return ran(self.dvc("repro", "--dry"))
         finally:
             self.write("params.yaml", text)
+
+
+class Clone(Workspace):
+    """A clone of the committed and uncommitted tree, with its own parameters and an empty cache."""
+
+    def __init__(self, folder, extras=False):
+        super().__init__(folder)
+        files = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+        for file in files:
+            if (ROOT / file).is_file() and not file.startswith(("metrics/", "plots/", "shipped/")) and file != "dvc.lock":
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / file, folder / file)
+        self.write("params.yaml", replaced(small_parameters(), EXTRAS if extras else {}))
+        git("init", "-q", "-b", "main", cwd=folder)
+        self.named().commit()
 
 
 def ran(output):

@@ -1,7 +1,17 @@
-"""Numerics are tested in float64, where a law holds or does not; the same seed starts every test."""
+"""Numerics are tested in float64, where a law holds or does not; the same seed starts every test.
+
+One small pipeline is run once for all tests that need one.
+"""
+
+import signal
 
 import pytest
 import torch
+
+from tests.clone import Clone
+
+# A shell that starts the tests in the background lets them ignore interruptions, and so all that they start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +22,12 @@ def double_precision():
     torch.manual_seed(0)
     yield
     torch.set_default_dtype(before)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """The small pipeline, run from an empty folder and committed. For copying: no test may change it."""
+    clone = Clone(tmp_path_factory.mktemp("small"))
+    clone.dvc("repro")
+    clone.commit()
+    return clone

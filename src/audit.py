@@ -1,0 +1,200 @@
+"""Which committed results are older than their code, parameters or data: `python src/audit.py`, or `make audit`.
+
+dvc.lock says what every result was made of. `dvc status` compares that with the tree as it stands, in a copy of it without data,
+where every benchmark that dvc.lock names is put in force, so those that are off are looked at too. What is not there, data and
+weights, is compared within dvc.lock: a stage must have read what the stage before it wrote. DVC's cache is read through too: DVC
+takes a file there that cannot be written for whole, and a disk may have damaged it. Exit status 1 when a stage in force is old or
+a file is damaged.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+import params
+import stage
+from likelihood.errors import InputError
+
+# The lists of params.yaml that put the cells of stages in force; the first part of a cell's name is its benchmark.
+LISTS = {
+    "run": ("download",),
+    "companions.benchmarks": ("train_companion",),
+    "probes.benchmarks": ("probe",),
+    "claims.benchmarks": ("dissect", "explain"),
+    "claims.curvature": ("curve",),
+}
+NAMES = {"companions.names": "train_companion", "probes.names": "probe"}  # and the second part
+HIDDEN = "[core]\n    no_scm = true\n"  # the copy has no history
+
+
+def run(*command: str, folder: Path) -> str:
+    """What a command prints; InputError with its last line where it fails."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{' '.join(command[-3:])} failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+    return done.stdout
+
+
+def copy(root: Path, folder: Path) -> None:
+    """The tree as git sees it, changes and new files included, without what is shipped; and the user's own images."""
+    for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root).split("\0"):
+        if name and not name.startswith("shipped/") and (root / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, folder / name)
+    for path in (root / "data" / "own").rglob("*"):  # which git ignores
+        target = folder / path.relative_to(root)
+        if path.is_file() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(path.resolve())
+    (folder / ".dvc" / "config.local").write_text(HIDDEN, encoding="utf-8")
+
+
+def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with all that dvc.lock names in force."""
+    cells = [name.partition("@")[::2] for name in lock]
+    chosen = {key: [cell.split("-")[0] for name, cell in cells if name in stages] for key, stages in LISTS.items()}
+    chosen |= {key: [cell.split("-", 1)[1] for name, cell in cells if name == only] for key, only in NAMES.items()}
+    new = json.loads(json.dumps(values))
+    for key, found in chosen.items():
+        *section, last = key.split(".")
+        (new[section[0]] if section else new)[last] = [
+            each for each in dict.fromkeys(found) if key in NAMES or each in values["benchmarks"]
+        ]
+    return new
+
+
+def names(folder: Path) -> set[str]:
+    """Every stage that the folder's parameters put in force."""
+    return set(run(sys.executable, "-m", "dvc", "stage", "list", "--name-only", folder=folder).split())
+
+
+def status(folder: Path) -> dict[str, list[Any]]:
+    """What DVC says has changed, by stage."""
+    return json.loads(run(sys.executable, "-m", "dvc", "status", "--json", folder=folder))
+
+
+def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str, str]) -> list[str]:
+    """Why a stage's result is old, from what DVC says of it, its entry of dvc.lock, and the hash of every output there."""
+    found = []
+    read = {dep["path"]: dep["md5"] for dep in recorded.get("deps", [])}
+    for change in changes:
+        if not isinstance(change, dict):
+            found.append("its command changed" if change == "changed command" else str(change))
+            continue
+        for path, how in change.get("changed deps", {}).items():
+            if isinstance(how, dict):  # a file of parameters
+                found += [f"{key} of {path} is {what}" for key, what in how.items()]
+            elif path in written and how == "deleted":
+                if read.get(path) != written[path]:
+                    found.append(f"{path} was made anew since")
+            else:
+                found.append(f"{path} is {how}")
+        for path, how in change.get("changed outs", {}).items():
+            if how == "modified":
+                found.append(f"{path} is not what the stage wrote")
+    return found
+
+
+def stale(folder: Path, lock: dict[str, Any], considered: set[str]) -> dict[str, list[str]]:
+    """Why each stage of `considered` that is old is so."""
+    written = {out["path"]: out["md5"] for entry in lock.values() for out in entry.get("outs", [])}
+    changes = status(folder)
+    found = {name: reasons(changes.get(name, []), lock.get(name, {}), written) for name in considered}
+    return {name: why for name, why in sorted(found.items()) if why}
+
+
+def resting(lock: dict[str, Any], old: set[str]) -> set[str]:
+    """The stages that read, directly or not, what stages of `old` wrote."""
+    maker = {out["path"]: name for name, entry in lock.items() for out in entry.get("outs", [])}
+    reads = {name: {maker.get(dep["path"]) for dep in entry.get("deps", [])} - {name} for name, entry in lock.items()}
+    found: set[str] = set()
+    while new := {name for name, sources in reads.items() if sources & (old | found)} - old - found:
+        found |= new
+    return found
+
+
+class Audit(NamedTuple):
+    """Why stages are old, in force and off; what rests on them; how many stages there are; what is damaged, and of what it is."""
+
+    in_force: dict[str, list[str]]
+    off: dict[str, list[str]]
+    resting: set[str]
+    count: int
+    damaged: dict[str, list[str]]
+
+
+def audit(root: Path) -> Audit:
+    """Look at every stage of dvc.lock and dvc.yaml in `root`."""
+    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        copy(root, folder)
+        inside = names(folder)
+        in_force = stale(folder, lock, inside)
+        values = params.load(folder / "params.yaml")
+        (folder / "params.yaml").write_text(yaml.safe_dump(everything(values, lock), sort_keys=False), encoding="utf-8")
+        known = names(folder)
+        off = stale(folder, lock, (known & lock.keys()) - inside)
+    off |= {name: ["it is no stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known)}
+    rest = resting(lock, in_force.keys() | off.keys())
+    return Audit(in_force, off, rest, len(inside | lock.keys()), damaged(root, lock))
+
+
+def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
+    """The files of DVC's cache whose content is not what their name, its MD5, says; with the outputs that they are of."""
+    cache = Path(run(sys.executable, "-m", "dvc", "cache", "dir", folder=root).strip()) / "files" / "md5"
+    owners: dict[str, list[str]] = {}
+    for out in (out for entry in lock.values() for out in entry.get("outs", [])):
+        owners.setdefault(out["md5"], []).append(out["path"])
+        listing = cache / out["md5"][:2] / out["md5"][2:]
+        if listing.suffix == ".dir" and listing.exists():
+            with contextlib.suppress(ValueError):  # it is damaged itself
+                for file in json.loads(listing.read_text(encoding="utf-8")):
+                    owners.setdefault(file["md5"], []).append(f"{out['path']}/{file['relpath']}")
+    found = {}
+    for path in sorted(path for path in cache.glob("??/*") if path.is_file()):
+        md5 = path.parent.name + path.name
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):
+                found[str(path)] = sorted(set(owners.get(md5, [])))
+    return found
+
+
+def report(title: str, found: dict[str, list[str]]) -> None:
+    """One line for every reason, with the stages it makes old."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in found.items():
+        for reason in why:
+            by_reason.setdefault(reason, []).append(name)
+    for reason, stages in by_reason.items():
+        print(f"{title}: {reason}: {', '.join(stages)}")
+
+
+def main() -> None:
+    root = Path.cwd()
+    if not (root / "dvc.lock").exists():
+        raise InputError("dvc.lock is not here: run `dvc repro` first, from the folder of the project")
+    found = audit(root)
+    report("in force", found.in_force)
+    report("off", found.off)
+    old = f"{len(found.in_force)} in force and {len(found.off)} that are off are older than what they were made of"
+    print(f"of {found.count} stages {old}; {len(found.resting)} more rest on them")
+    for path, outs in found.damaged.items():
+        print(f"damaged: {path}, in the cache for {', '.join(outs) or 'an earlier result'}")
+    if found.damaged:
+        raise InputError("files of the cache are damaged: delete them and the outputs named beside them, then run `dvc repro`")
+    if found.in_force:
+        raise InputError("results in force are stale: run `dvc repro` and commit what it changes")
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,119 @@
+"""A sweep over seeds and learning rates in the queue, two at a time; its table in `dvc exp show`; its mean ± spread."""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import time
+
+import pytest
+
+import summarize
+from likelihood.errors import InputError
+from tests.helpers import ROOT, git
+
+SEEDS, RATES = (0, 1), ("0.005", "0.002")
+TIMEOUT = 900  # seconds for four small pipelines
+
+
+@pytest.fixture(scope="module")
+def swept(small, tmp_path_factory):
+    clone = small.copied(tmp_path_factory.mktemp("sweep") / "clone")
+    clone.dvc("exp", "run", "--queue", "-S", f"seed={','.join(map(str, SEEDS))}", "-S", f"vae.lr={','.join(RATES)}")
+    clone.dvc("queue", "start", "-j", "2")
+    deadline = time.monotonic() + TIMEOUT
+    while re.search(r"Queued|Running", clone.dvc("queue", "status")) and time.monotonic() < deadline:
+        time.sleep(2)
+    return clone
+
+
+def metrics(clone, name):
+    return json.loads(git("show", f"{name}:metrics/mnist_5k/ood/metrics.json", cwd=clone.folder))
+
+
+def parameters(clone):
+    """Name of every experiment, by its seed and learning rate."""
+    found = {}
+    for name in clone.dvc("exp", "list", "--name-only").split():
+        revision = git("for-each-ref", "--format=%(objectname)", f"refs/exps/**/{name}", cwd=clone.folder).strip()
+        text = git("show", f"{revision}:params.yaml", cwd=clone.folder)
+        found[int(re.search(r"^seed: (\d+)", text, re.M)[1]), re.search(r"^vae:\n  lr: (\S+)", text, re.M)[1]] = revision
+    return found
+
+
+def test_every_experiment_of_the_queue_succeeds(swept):
+    status = swept.dvc("queue", "status")
+    assert status.count("Success") == len(SEEDS) * len(RATES), status
+    assert "Failed" not in status
+    assert set(parameters(swept)) == {(seed, rate) for seed in SEEDS for rate in RATES}
+    assert git("status", "--porcelain", cwd=swept.folder) == "", "the workspace is left alone"
+
+
+def test_the_table_of_experiments_has_few_columns_with_short_names(swept):
+    arguments = []
+    for line in (ROOT / "profiles/columns").read_text().splitlines():
+        arguments += line.split(" ", 1)
+    header, *rows = swept.dvc("exp", "show", "--csv", *arguments).splitlines()
+    columns = header.split(",")
+    models = ("vae", "pixelcnn", "glow")
+    assert columns == ["Experiment", "rev", "typ", *(f"{m}.bits_per_dim.test" for m in models), "seed", "vae.lr"]
+    assert len(rows) == 1 + len(SEEDS) * len(RATES)
+    shell = subprocess.run(
+        ["bash", "-c", f"xargs -a {ROOT}/profiles/columns dvc exp show --no-pager"],
+        cwd=swept.folder,
+        env={**os.environ, "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+    )
+    assert shell.returncode == 0, shell.stderr
+    assert "…" not in shell.stdout, "a column does not fit"
+
+
+def test_the_columns_of_the_default_benchmark_fit_into_a_wide_terminal():
+    kept = [name for name in columns_of(ROOT) if not any(re.match(drop, name) for drop in drops())]
+    models = ("vae", "pixelcnn", "glow")
+    assert kept == [name for model in models for name in (f"{model}.bits_per_dim.test", f"{model}.mnist_5k.auroc")]
+
+
+def drops():
+    lines = (ROOT / "profiles/columns").read_text().splitlines()
+    return [line.removeprefix("--drop ") for line in lines if line.startswith("--drop")]
+
+
+def columns_of(folder):
+    """The metrics of the committed default benchmark as `dvc exp show` names them."""
+    names = []
+    for file in (
+        "metrics/fashion_mnist/train/vae/metrics.json",
+        "metrics/fashion_mnist/ood/metrics.json",
+        "metrics/ranking.json",
+    ):
+        values = json.loads((folder / file).read_text())
+        prefix = f"metrics/{file}:" if "train" in file else ""  # there are three of them with the same keys
+        names += [prefix + name for name, _ in summarize.leaves(values)]
+    return names
+
+
+def test_the_summary_is_mean_and_spread_over_seeds(swept, monkeypatch, capsys):
+    monkeypatch.chdir(swept.folder)
+    summarize.main()
+    parts = capsys.readouterr().out.split("vae.lr = ")[1:]
+    tables = dict(part.split("\n", 1) for part in parts)
+    assert set(tables) == {"empty; seed 0", "0.005; seeds 0, 1", "0.002; seeds 0, 1"}
+    revisions = parameters(swept)
+    for rate in RATES:
+        found = [metrics(swept, revisions[seed, rate]) for seed in SEEDS]
+        test = [values["vae"]["bits_per_dim"]["test"] for values in found]
+        noise = [values["vae"]["bits_per_dim"]["noise"] for values in found]
+        auroc = [values["vae"]["noise"]["auroc"] for values in found]
+        cells = [f"{statistics.mean(each):.3f} ± {statistics.stdev(each):.3f}" for each in (test, noise, auroc)]
+        assert f"| mnist_5k | VAE | uniform noise | {' | '.join(cells)} |" in tables[f"{rate}; seeds 0, 1"]
+    alone = metrics(swept, "HEAD")["glow"]["bits_per_dim"]["test"]
+    assert f"| mnist_5k | Glow | uniform noise | {alone:.3f} | " in tables["empty; seed 0"]
+
+
+def test_a_project_without_experiments_is_told_how_to_make_some(small, monkeypatch):
+    monkeypatch.chdir(small.folder)
+    with pytest.raises(InputError, match="no finished experiment derives from the last commit: queue some"):
+        summarize.finished()
