@@ -3,7 +3,7 @@
 Reads metrics/scores/, what is off included, and bench/scores.json for what a score costs. Writes
 
     metrics/scores.csv      benchmark, model, score, out, n, auroc, auroc_low, auroc_high, auprc, fpr95, seconds per 1,000 images
-    metrics/ranking.json    worst AUROC over all natural pairs, by model and score
+    metrics/ranking.json    worst AUROC over all natural pairs, by model and score, under the key `worst`
     plots/scores            the heat map
 
 A pair is natural when neither set is made up, as noise and constant images are, and counts once: benchmarks that have it again
@@ -66,7 +66,7 @@ def main() -> None:
     summary: dict[str, dict[str, float]] = {}
     for row in ranked.itertuples():
         summary.setdefault(row.model, {})[row.score] = row.worst
-    Path("metrics/ranking.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    Path("metrics/ranking.json").write_text(json.dumps({"worst": summary}, indent=1) + "\n", encoding="utf-8")
     groups = {
         title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if data.natural(out) == which]
         for title, which in (("pictures", True), ("made", False))

@@ -1,12 +1,19 @@
 """A user's own colour pictures from end to end: trained on by the colour models, scored, drawn; DVC sees their content."""
 
 import json
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from tests.clone import Clone, ran
+import check
+import params
+from tests.clone import Clone, environment, ran
+from tests.helpers import ROOT
 
 OWN = """own:
   mine:
@@ -38,6 +45,7 @@ def clone(tmp_path_factory):
         pixels[:5] += 100  # light above, dark below
         Image.fromarray(pixels).save(folder / f"{number}.png")
     text = clone.read("params.yaml").replace("own: {}\n", BENCHMARK + OWN)
+    text = text.replace("validation_fraction: 0.1", "validation_fraction: 0.4")  # there are few pictures
     clone.write("params.yaml", text.replace("run:\n- mnist_5k\n", "run:\n- pictures\n"))
     clone.dvc("repro")
     return clone
@@ -45,12 +53,35 @@ def clone(tmp_path_factory):
 
 def test_every_model_is_trained_and_scored_on_them(clone):
     metrics = json.loads(clone.read("metrics/pictures/ood/metrics.json"))
-    assert metrics["images"] == {"train": 43, "test": 12, "constant": 60}  # of 60, 12 for testing and 5 for validation
+    assert metrics["images"] == {"train": 29, "test": 12, "constant": 60}  # of 60, 12 for testing and 19 for validation
     for model in ("vae", "pixelcnn", "glow"):
         assert set(metrics[model]["bits_per_dim"]) == {"train", "test", "constant"}
         assert all(0.0 < value < 100.0 for value in metrics[model]["bits_per_dim"].values())
-    assert np.load(clone.folder / "data/processed/pictures/in/train.npy").shape == (43, 3, 8, 12)
+    assert np.load(clone.folder / "data/processed/pictures/in/train.npy").shape == (29, 3, 8, 12)
     assert (clone.folder / "plots/pictures/figures/samples.png").is_file()
+
+
+def test_the_detector_tells_pictures_of_another_kind_from_new_ones_of_the_same(clone, tmp_path):
+    for number in range(10):
+        new = np.random.default_rng(1000 + number).integers(0, 120, (10, 15, 3), dtype=np.uint8)
+        new[:5] += 100
+        Image.fromarray(new).save(tmp_path / f"same{number}.png")
+        Image.fromarray(np.full((9, 9), 25 * number, np.uint8)).save(tmp_path / f"other{number}.png")
+    command = [sys.executable, "src/detect.py", "--benchmark", "pictures", "--rate", "0.1", str(tmp_path)]
+    done = subprocess.run(command, cwd=clone.folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    flagged = [line.startswith("FLAGGED") for line in done.stdout.splitlines()]
+    assert all(flagged[:10]), "constant pictures come first, by name"
+    assert sum(flagged[10:]) <= 5  # one expected; ten calibration images and ten new ones leave much to chance
+
+
+def test_readme_s_example_of_own_images_is_allowed():
+    (text,) = re.findall(r"```\n(own:\n.*?)```", (ROOT / "README.md").read_text(), re.S)
+    values, example = params.load(ROOT / "params.yaml"), yaml.safe_load(text)
+    values["own"] |= example["own"]
+    values["benchmarks"] |= example["benchmarks"]
+    check.check({**values, "run": ["holidays"]})
+    assert len(text.splitlines()) <= 10
 
 
 def test_a_changed_picture_is_seen_and_a_broken_one_named_before_anything_is_trained(clone):

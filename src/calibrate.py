@@ -1,0 +1,94 @@
+"""Stage `calibrate`: what a detector needs beside the weights, and how often it raises a false alarm.
+
+Reads data/scores/<benchmark>/in and data/processed/<benchmark>/in. The scored validation images are split in two, by a
+permutation of `seed`. Writes to data/detectors/<benchmark>, without any image,
+
+    reference.parquet      statistics and code lengths of the half that scores are fitted on
+    calibration.parquet    every score of the other half (likelihood/calibration.py)
+    detector.json          shape of the images, models, versions of the codecs
+
+and metrics/detectors/<benchmark>.csv: the share of the in-set's test images, which neither half has, that every score flags at
+some rates of false alarms, beside the rate itself.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import params
+import stage
+from evaluate import MODELS, read_statistics
+from likelihood import calibration, codecs, selection
+from likelihood.data import images
+from likelihood.errors import InputError
+from likelihood.scores import base as scores
+
+RATES = (0.01, 0.05, 0.1)
+DIGITS = 4
+
+
+def known(
+    pixels: np.ndarray, codes: pd.DataFrame, statistics: dict[str, pd.DataFrame], rows: np.ndarray
+) -> dict[str, scores.Sample]:
+    """What is known of some rows."""
+    tables = {model: table.iloc[rows].reset_index(drop=True) for model, table in statistics.items()}
+    return calibration.samples(pixels[rows], codes.iloc[rows].reset_index(drop=True), tables)
+
+
+def reference(codes: pd.DataFrame, statistics: dict[str, pd.DataFrame], rows: np.ndarray) -> pd.DataFrame:
+    """What scores are fitted on, in one table."""
+    parts = [table.iloc[rows].add_prefix(f"{name}.") for name, table in {"code": codes, **statistics}.items()]
+    return pd.concat(parts, axis=1).reset_index(drop=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--benchmark", required=True)
+    benchmark = parser.parse_args().benchmark
+    seed = params.load()["seed"]
+    facts, by_model = {}, {}
+    for model in MODELS:
+        facts[model], by_model[model] = read_statistics(Path("data/scores") / benchmark / "in" / model)
+    index = {name: by_model[MODELS[0]][name]["index"].to_numpy() for name in ("val", "test")}
+    source = Path("data/processed") / benchmark / "in"
+    pixels = {name: np.array(images.load(source / f"{name}.npy")[rows]) for name, rows in index.items()}
+    statistics = {name: {model: found[name].drop(columns="index") for model, found in by_model.items()} for name in index}
+    count = len(index["val"])
+    if count < 4:
+        raise InputError(
+            f"{source}/val.npy has {count} images: four are needed to calibrate; raise preprocess.validation_fraction"
+        )
+    fit, rest = np.split(selection.compared("val", count, count, seed), [count // 2])
+    codes = {name: codecs.lengths(x) for name, x in pixels.items()}
+    learnt = reference(codes["val"], statistics["val"], fit)
+    judges = calibration.fitted(known(np.empty((count, 0)), codes["val"], statistics["val"], fit))
+    held_out = calibration.scored(judges, known(pixels["val"], codes["val"], statistics["val"], rest))
+    everyone = np.arange(len(index["test"]))
+    fresh = calibration.scored(judges, known(pixels["test"], codes["test"], statistics["test"], everyone))
+    rows = []
+    for name in judges:
+        p = calibration.p_values(held_out[name].to_numpy(), fresh[name].to_numpy())
+        rows += [
+            (benchmark, *name.split("."), rate, round(float((p <= rate).mean()), DIGITS), len(rest), len(p)) for rate in RATES
+        ]
+    table = pd.DataFrame(rows, columns=["benchmark", "model", "score", "rate", "flagged", "calibrated", "n"])
+    place = Path("metrics/detectors") / f"{benchmark}.csv"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(place, index=False)
+    described = {
+        "shape": list(pixels["val"].shape[1:]),
+        "models": {model: {key: facts[model][key] for key in ("draws", "unit")} for model in MODELS},
+        "codecs": codecs.versions(),
+    }
+    with images.replaced(Path("data/detectors") / benchmark) as folder:
+        for name, table in (("reference", learnt), ("calibration", held_out)):  # single precision is enough, and half the size
+            table.astype(np.float32).to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
+        (folder / "detector.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    print(f"fitted on {len(fit)}, calibrated on {len(rest)} images")
+
+
+if __name__ == "__main__":
+    stage.run(main)

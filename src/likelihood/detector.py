@@ -1,0 +1,129 @@
+"""A trained detector: models and their scores, calibrated on held-out in-distribution images (likelihood/calibration.py).
+
+detector = Detector.load(Path("."), "fashion_mnist")
+found = detector(images)                          # uint8 [N, H, W] or [N, H, W, 3]; a table, a row an image
+flagged = found["all.code_kde.p"] <= 0.05         # of images like those trained on, one in twenty
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from likelihood import codecs
+from likelihood.calibration import fitted, p_values, samples, scored
+from likelihood.data import images
+from likelihood.errors import InputError
+from likelihood.models import checkpoint
+from likelihood.models.base import LikelihoodModel
+from likelihood.units import in_unit
+
+BATCH = 200  # images of which all is known at a time
+
+
+class Detector:
+    """Models with calibrated scores; call it on images.
+
+    Arguments:
+        models: by name, in evaluation mode, on the device that is to be used.
+        facts: detector.json of the stage `calibrate`.
+        reference: statistics and code lengths of the images to fit on, columns `code.<codec>` and `<model>.<statistic>`.
+        calibration: scores of the other half, a column a judge, `<model>.<score>`.
+    """
+
+    def __init__(
+        self, models: dict[str, LikelihoodModel], facts: dict[str, Any], reference: pd.DataFrame, calibration: pd.DataFrame
+    ) -> None:
+        self.models, self.facts, self.calibration = models, facts, calibration
+        self.shape: tuple[int, ...] = tuple(facts["shape"])  # (C, H, W)
+        statistics = {model: part(reference, model) for model in models}
+        nothing = np.empty((len(reference), 0))  # scores fit on numbers alone
+        self.judges = fitted(samples(nothing, part(reference, "code"), statistics))
+
+    @classmethod
+    def load(cls, root: Path, benchmark: str, models: Iterable[str] | None = None, device: str = "cpu") -> "Detector":
+        """The detector of a benchmark that has been trained or pulled.
+
+        Arguments:
+            root: folder of the project.
+            benchmark: a name of params.yaml.
+            models: which ones to use; all by default.
+            device: where to compute, as PyTorch names it.
+
+        Raises InputError naming what is missing.
+        """
+        folder = root / "data" / "detectors" / benchmark
+        try:
+            facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
+            reference, calibration = [pd.read_parquet(folder / f"{name}.parquet") for name in ("reference", "calibration")]
+        except FileNotFoundError as error:
+            raise InputError(f"{error.filename} is not here: run `dvc repro`, or `dvc pull --allow-missing`") from None
+        chosen = list(models or facts["models"])
+        for model in chosen:
+            if model not in facts["models"]:
+                raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
+        weights = {model: root / "data" / "models" / benchmark / model / "best.safetensors" for model in chosen}
+        return cls({model: checkpoint.load(path)[1].to(device) for model, path in weights.items()}, facts, reference, calibration)
+
+    @property
+    def names(self) -> list[str]:
+        """The scores that there are, as `<model>.<score>`; those of `all` models and of `none` among them."""
+        return list(self.judges)
+
+    def least_rate(self) -> float:
+        """The least rate of false alarms that the calibration images can tell."""
+        return 1.0 / (1 + len(self.calibration))
+
+    def other_codecs(self) -> list[str]:
+        """The codecs whose version is another than that which the calibration rests on."""
+        here = codecs.versions()
+        return [name for name, version in self.facts["codecs"].items() if here[name] != version]
+
+    def __call__(self, pixels: np.ndarray) -> pd.DataFrame:
+        """Everything about images.
+
+        Arguments:
+            pixels: uint8 [N, H, W] or [N, H, W, 3], as the images that the models were trained on.
+
+        Returns a row an image: `<model>.bits_per_dim` (`<model>.nats` of binarised images), lower is more likely;
+        `<model>.<score>`, higher is more outlying; `<model>.<score>.p` in (0, 1], lower is more outlying.
+
+        Raises InputError on images of another type or shape.
+        """
+        x = self.checked(pixels)
+        parts = [self.table(x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
+        return pd.concat(parts, ignore_index=True)
+
+    def checked(self, pixels: np.ndarray) -> np.ndarray:
+        """Canonical images as (N, C, H, W)."""
+        channels, height, width = self.shape
+        wanted = (height, width) if channels == 1 else (height, width, channels)
+        if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != wanted:
+            raise InputError(f"the images are {pixels.dtype} of shape {pixels.shape}; they must be uint8 of shape (N, *{wanted})")
+        return images.to_network(pixels)
+
+    def table(self, x: np.ndarray) -> pd.DataFrame:
+        """What is known of a batch of uint8 images (N, C, H, W)."""
+        statistics = {}
+        for model, network in self.models.items():
+            draws, step = self.facts["models"][model]["draws"], network.core_batch
+            found = [network.statistics(torch.from_numpy(x[k : k + step]), draws) for k in range(0, len(x), step)]
+            statistics[model] = pd.DataFrame({key: torch.cat([each[key] for each in found]).cpu().numpy() for key in found[0]})
+        columns = {}
+        for model, network in self.models.items():
+            nats = statistics[model]["log_prob"].to_numpy()
+            columns[f"{model}.{network.unit}"] = in_unit(nats, network.dims, network.unit)
+        values = scored(self.judges, samples(x, codecs.lengths(x), statistics))
+        for name in self.judges:
+            columns[name] = values[name].to_numpy()
+            columns[f"{name}.p"] = p_values(self.calibration[name].to_numpy(), columns[name])
+        return pd.DataFrame(columns)
+
+
+def part(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """The columns that begin with `<prefix>.`, without it."""
+    return table[[name for name in table if name.startswith(f"{prefix}.")]].rename(columns=lambda name: name[len(prefix) + 1 :])
