@@ -72,7 +72,7 @@ def browse(page, folder):
     run = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr",
-         f"--log-net-log={log}", "--virtual-time-budget=20000", "--dump-dom", page.as_uri()],
+         f"--log-net-log={log}", "--virtual-time-budget=20000", "--window-size=1366,768", "--dump-dom", page.as_uri()],
         capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     console = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
@@ -107,7 +107,51 @@ def test_a_benchmark_in_force_that_is_listed_too_has_its_pictures_once_and_every
             assert dom.count(f"plots_{benchmark}_figures_{name}.png") == 1
             assert dom.count(f">{benchmark}: {name} (workspace)<") == 1
     assert dom.count(">every score on every pair of sets (workspace)<") == 1
-    assert dom.index("plots_scores_scores.png") < dom.index("plots_mnist_figures_samples.png")  # the table comes first
+
+
+STORY = ["likely", "scores", "samples", "learning"]
+
+
+def headings(dom):
+    return re.findall(r'<h2 id="(\w+)">', dom)
+
+
+def test_the_page_tells_the_story_in_order_and_leaves_nothing_out(page, tmp_path):
+    dom, _, _ = browse(page, tmp_path)
+    assert headings(dom) == STORY
+    assert re.findall(r'href="#(\w+)"', dom) == STORY
+    below = dict(zip(STORY, re.split(r'<h2 id="\w+">', dom)[1:], strict=True))
+    assert 'id="How_likely' in below["likely"]
+    assert below["likely"].count("_figures_likelihoods.png") == 5
+    assert below["scores"].index("plots_scores_scores.png") < below["scores"].index('id="Flagging')
+    assert "_figures_samples.png" in below["samples"]
+    assert below["learning"].index('id="Loss_while') < below["learning"].index("_figures_curves.png")
+
+
+def test_the_page_fits_a_laptop_s_screen(page, tmp_path):
+    measure = "<script>document.title = document.documentElement.scrollWidth + ' of ' + window.innerWidth</script></body>"
+    copy = page.with_name("measured.html")
+    before, _, after = page.read_text(encoding="utf-8").rpartition("</body>")  # the library in it has another
+    copy.write_text(before + measure + after, encoding="utf-8")
+    width, screen = re.search(r"<title>(\d+) of (\d+)</title>", browse(copy, tmp_path)[0]).groups()
+    assert int(width) <= int(screen) == 1366
+
+
+def test_contact_sheets_stand_on_the_page_where_their_stage_has_run(small, tmp_path):
+    small.dvc("plots", "show", "-o", str(tmp_path / "page"), "plots/mnist_5k/contact")
+    dom, console, _ = browse(tmp_path / "page" / "index.html", tmp_path)
+    assert not console
+    assert headings(dom) == ["extremes"]
+    for model in ("vae", "pixelcnn", "glow"):
+        assert f">mnist_5k: {model} (workspace)<" in dom
+
+
+def test_figures_of_the_claims_stand_below_a_heading_of_their_own(pulled, tmp_path):
+    dvc("plots", "show", "-o", str(tmp_path / "page"), "plots/claims/fashion_mnist", cwd=pulled)
+    dom, console, _ = browse(tmp_path / "page" / "index.html", tmp_path)
+    assert not console
+    assert headings(dom) == ["claims"]
+    assert ">fashion_mnist: constants (workspace)<" in dom
 
 
 def test_the_browser_would_tell_of_an_error_and_a_request(tmp_path):
