@@ -8,11 +8,9 @@ Needs the processed images: `dvc repro preprocess`. Run it as `make quality`; no
 
 import dataclasses
 import time
-from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from lightning_fabric import Fabric
 from matplotlib.figure import Figure
 
@@ -20,6 +18,7 @@ import params
 import train
 from bench.machine import ROOT, store
 from bench.peers import NormflowsGlow
+from bench.profiles import profile
 from likelihood.data import images
 from likelihood.models.base import LikelihoodModel
 from likelihood.training import Schedule, Training, validate
@@ -29,20 +28,6 @@ CURVES = {"vae": "VAE", "pixelcnn": "Gated PixelCNN", "glow": "Glow", "normflows
 COLORS = {"vae": "#D55E00", "pixelcnn": "#009E73", "glow": "#0072B2", "normflows": "#56B4E9"}
 TEST_IMAGES = 1000
 TIMED_STEPS = 60
-
-
-def quality_settings() -> dict[str, Any]:
-    """params.yaml with the changes of profiles/quality.args."""
-    values = params.load(ROOT / "params.yaml")
-    words = (ROOT / "profiles" / "quality.args").read_text().split()
-    for word in words[1::2]:
-        key, value = word.split("=", 1)
-        *sections, last = key.split(".")
-        place = values
-        for section in sections:
-            place = place[section]
-        place[last] = yaml.safe_load(value)
-    return values
 
 
 def curve(model: LikelihoodModel, data: dict[str, np.ndarray], schedule: Schedule) -> list[dict[str, float]]:
@@ -87,7 +72,7 @@ def figure(curves: dict[str, list[dict[str, float]]]) -> Figure:
 
 
 def main() -> None:
-    values = quality_settings()
+    values = profile("quality")
     source = ROOT / "data" / "processed" / BENCHMARK / "in"
     data = {split: images.load(source / f"{split}.npy") for split in ("train", "val", "test")}
     data["test"] = data["test"][np.sort(np.random.RandomState(0).permutation(len(data["test"]))[:TEST_IMAGES])]

@@ -1,5 +1,5 @@
-"""Write README's tables and docs/{results,scores,claims}.md from metrics/ and bench/*.json; with --check change nothing, only say
-whether they stand as they should.
+"""Write README's tables, docs/{results,scores,claims}.md and docs/scale.md's table from metrics/ and bench/*.json; with --check
+change nothing, only say whether they stand as they should.
 
 Run it after `dvc repro`, `make bench` or `make quality`, before committing: `python src/readme.py`.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+import benchpage
 import claimpage
 import params
 import scorepage
@@ -21,7 +22,7 @@ from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
 README = Path("README.md")
-RESULTS, SCORES, CLAIMS = Path("docs/results.md"), Path("docs/scores.md"), Path("docs/claims.md")
+RESULTS, SCORES, CLAIMS, SCALE = (Path("docs") / f"{name}.md" for name in ("results", "scores", "claims", "scale"))
 BENCH = Path("bench")
 BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
 MADE = [name for name in data.names() if not data.natural(name)]
@@ -94,72 +95,22 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
-def machine(results: dict[str, Any]) -> str:
-    """The machine that results come from."""
-    found = results["machine"]
-    return f"{found['processor']}, {found['instructions']}, {found['threads']} threads, torch {found['torch']}"
+# bench/<name>.json and its table.
+MEASURED = {"results": benchpage.bench_table, "quality": benchpage.quality_table, "growth": benchpage.growth_table}
 
 
-def bench_table(results: dict[str, Any]) -> str:
-    """The Markdown table of the benchmark."""
-    lines = [
-        f"{machine(results)}; median [least, greatest] of {results['rounds']} interleaved rounds.",
-        "",
-        "| ours | compared with | ratio of speeds | |",
-        "|---|---|--:|---|",
-    ]
-    for row in results["rows"]:
-        counts = "parameters {:,} and {:,}".format(*row["parameters"]) if row["parameters"] else ""
-        note = "; ".join(text for text in (counts, row["note"]) if text)
-        ratio, least, greatest = (f"{row[key]:,.{2 if row[key] < 10 else 0}f}" for key in ("ratio", "ratio_min", "ratio_max"))
-        spread = f"{ratio} [{least}, {greatest}]"
-        lines.append(f"| {row['comparison']} | {row['peer']} | {spread} | {note} |")
-    return "\n".join(lines)
-
-
-def quality_table(results: dict[str, Any]) -> str:
-    """The Markdown table of bits/dim by minutes of training: halfway and at the end."""
-    lines = [
-        f"{machine(results)}; {results['test_images']:,} test images, one draw.",
-        "",
-        "| model | images seen | minutes | bits/dim test |",
-        "|---|--:|--:|--:|",
-    ]
-    for name, points in results["curves"].items():
-        sign = "≤ " if name != "pixelcnn" else ""
-        title = TITLES.get(name, "Glow of normflows 1.7.3, same shape and schedule")
-        for point in (points[len(points) // 2 - 1], points[-1]):
-            lines.append(f"| {title} | {point['images']:,} | {point['minutes']:.2f} | {sign}{point['bits_per_dim']:.3f} |")
-    return "\n".join(lines)
-
-
-def growth_table(results: dict[str, Any]) -> str:
-    """The Markdown table of how cost grows."""
-    lines = [
-        f"{machine(results)}; slopes of log cost by log size, 1 is proportional growth; medians of {results['rounds']} rounds.",
-        "",
-        "| model | cost | sizes | measured | slope |",
-        "|---|---|---|---|--:|",
-    ]
-    for row in results["rows"]:
-        sizes = ", ".join(f"{size:,}" for size in row["sizes"])
-        values, unit = (row["megabytes"], "MB") if "megabytes" in row else ([1000 * value for value in row["seconds"]], "ms")
-        measured = ", ".join(f"{value:,.0f}" for value in values)
-        slope = round(row["slope"], 2) + 0.0  # no minus zero
-        lines.append(f"| {TITLES[row['model']]} | {row['cost']} | {sizes} | {measured} {unit} | {slope:.2f} |")
-    return "\n".join(lines)
-
-
-MEASURED = {"results": bench_table, "quality": quality_table, "growth": growth_table}  # bench/<name>.json and its table
-
-
-def rewritten(text: str, name: str, tables: str) -> str:
-    """README's text with the part between the two markers of that name replaced."""
+def rewritten(text: str, name: str, tables: str, path: Path = README) -> str:
+    """A page's text with the part between the two markers of that name replaced."""
     start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
     if text.count(start) != 1 or text.count(end) != 1:
-        raise InputError(f"{README} must hold {start} and {end} once each")
+        raise InputError(f"{path} must hold {start} and {end} once each")
     head, rest = text.split(start)
     return f"{head}{start}\n{tables}\n{end}{rest.split(end)[1]}"
+
+
+def measured(name: str) -> dict[str, Any]:
+    """What bench/<name>.json holds."""
+    return json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def committed(values: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -193,18 +144,20 @@ def main() -> None:
     values = params.load()
     results = committed(values)
     scored = pd.read_csv("metrics/scores.csv")
-    ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))
+    ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))["worst"]
     text = rewritten(README.read_text(encoding="utf-8"), "results", overview(results))
     for name, written in MEASURED.items():
-        text = rewritten(text, f"bench_{name}", written(json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))))
+        text = rewritten(text, f"bench_{name}", written(measured(name)))
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
     text = rewritten(text, "scores", scorepage.ranked(scored, ranking, entries, scorepage.SHOWN))
     bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
     text = rewritten(text, "seeds", scorepage.ensembles(scored, seeds, bits, entries, MADE))
     shown = Results(entries, {name: summary for name, (_, summary) in results.items()}, Path("metrics/claims"), seeds, scored)
     text = rewritten(text, "claims", claimpage.overview(shown))
+    scale = rewritten(SCALE.read_text(encoding="utf-8"), "bench_cost", benchpage.cost_table(measured("cost")), SCALE)
     pages = (
         (README, text),
+        (SCALE, scale),
         (RESULTS, page(results)),
         (SCORES, scorepage.page(scored, seeds, ranking, entries)),
         (CLAIMS, claimpage.page(shown)),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench import cost
 from bench.plain import PlainPixelCNN, loaded_batches
 from likelihood.units import bits_per_dim
 from tests.models import build, images
@@ -62,3 +63,19 @@ def test_the_published_glow_has_as_many_parameters_as_ours():
     ours = sum(p.numel() for p in build("glow", arguments, (1, 28, 28)).parameters())
     theirs = sum(p.numel() for p in peers.NormflowsGlow(8, 64).parameters() if p.requires_grad)
     assert theirs == pytest.approx(ours, rel=0.02)
+
+
+def test_the_cost_of_a_training_is_that_of_its_products():
+    torch.set_default_dtype(torch.float32)
+    settings = {"lr": 0.001, "batch_size": 8, "epochs": 3, "epoch_images": 800, "warmup": 0.1, "clip_norm": 1.0}
+    settings |= {"network": "dense", "hidden": 40, "latent": 5, "likelihood": "logistic"}
+    found = cost.cost("vae", settings, (1, 28, 28))
+    assert found["images"] == 2400
+    # A product of every weight forward, and two backward but for those of the first layer, whose input needs no gradient.
+    layers = [784 * 40, 40 * 2 * 5, 5 * 40, 40 * 2 * 784]  # a mean and a scale of every pixel
+    assert found["parameters"] == sum(layers) + (40 + 10 + 40 + 2 * 784)
+    assert found["gflop_per_image"] * 1e9 == pytest.approx(2 * (3 * sum(layers) - layers[0]))
+    assert found["petaflop"] == pytest.approx(found["gflop_per_image"] * 2400 / 1e6)
+    larger = cost.cost("vae", {**settings, "batch_size": 16}, (1, 28, 28))
+    fixed = 16 * found["parameters"] / 1e9
+    assert larger["gigabytes"] - fixed == pytest.approx(2 * (found["gigabytes"] - fixed))

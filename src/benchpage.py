@@ -1,0 +1,78 @@
+"""Markdown tables of what `make bench` and `make quality` measured, from bench/*.json."""
+
+from typing import Any
+
+from likelihood.figures import TITLES
+
+
+def machine(results: dict[str, Any]) -> str:
+    """The machine that results come from."""
+    found = results["machine"]
+    return f"{found['processor']}, {found['instructions']}, {found['threads']} threads, torch {found['torch']}"
+
+
+def bench_table(results: dict[str, Any]) -> str:
+    """The Markdown table of the benchmark."""
+    lines = [
+        f"{machine(results)}; median [least, greatest] of {results['rounds']} interleaved rounds.",
+        "",
+        "| ours | compared with | ratio of speeds | |",
+        "|---|---|--:|---|",
+    ]
+    for row in results["rows"]:
+        counts = "parameters {:,} and {:,}".format(*row["parameters"]) if row["parameters"] else ""
+        note = "; ".join(text for text in (counts, row["note"]) if text)
+        ratio, least, greatest = (f"{row[key]:,.{2 if row[key] < 10 else 0}f}" for key in ("ratio", "ratio_min", "ratio_max"))
+        spread = f"{ratio} [{least}, {greatest}]"
+        lines.append(f"| {row['comparison']} | {row['peer']} | {spread} | {note} |")
+    return "\n".join(lines)
+
+
+def quality_table(results: dict[str, Any]) -> str:
+    """The Markdown table of bits/dim by minutes of training: halfway and at the end."""
+    lines = [
+        f"{machine(results)}; {results['test_images']:,} test images, one draw.",
+        "",
+        "| model | images seen | minutes | bits/dim test |",
+        "|---|--:|--:|--:|",
+    ]
+    for name, points in results["curves"].items():
+        sign = "≤ " if name != "pixelcnn" else ""
+        title = TITLES.get(name, "Glow of normflows 1.7.3, same shape and schedule")
+        for point in (points[len(points) // 2 - 1], points[-1]):
+            lines.append(f"| {title} | {point['images']:,} | {point['minutes']:.2f} | {sign}{point['bits_per_dim']:.3f} |")
+    return "\n".join(lines)
+
+
+def growth_table(results: dict[str, Any]) -> str:
+    """The Markdown table of how cost grows."""
+    lines = [
+        f"{machine(results)}; slopes of log cost by log size, 1 is proportional growth; medians of {results['rounds']} rounds.",
+        "",
+        "| model | cost | sizes | measured | slope |",
+        "|---|---|---|---|--:|",
+    ]
+    for row in results["rows"]:
+        sizes = ", ".join(f"{size:,}" for size in row["sizes"])
+        values, unit = (row["megabytes"], "MB") if "megabytes" in row else ([1000 * value for value in row["seconds"]], "ms")
+        measured = ", ".join(f"{value:,.0f}" for value in values)
+        slope = round(row["slope"], 2) + 0.0  # no minus zero
+        lines.append(f"| {TITLES[row['model']]} | {row['cost']} | {sizes} | {measured} {unit} | {slope:.2f} |")
+    return "\n".join(lines)
+
+
+def cost_table(results: dict[str, Any]) -> str:
+    """The Markdown table of what a profile's trainings need."""
+    rate = f"{results['rate'] / 1e12:.0f} TFLOP/s"
+    lines = [
+        f"profiles/{results['profile']}.args; the last two columns measured on {machine(results)}.",
+        "",
+        f"| trained on | model | parameters | images | PFLOP | memory, GB | hours at {rate} | GFLOP/s here | days here |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in results["rows"]:
+        lines.append(
+            f"| {row['benchmark']} | {TITLES[row['model']]} | {row['parameters']:,} | {row['images']:,} | {row['petaflop']:.1f}"
+            f" | {row['gigabytes']:.2f} | {row['hours']:.2f} | {row['here_gflops']:.0f} | {row['here_days']:.2f} |"
+        )
+    return "\n".join(lines)
