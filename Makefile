@@ -4,12 +4,21 @@ VENV := .venv
 READY := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test bench quality
+.PHONY: repro test audit verify bench quality
 repro: $(READY)
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: this folder is not a git repository, which DVC needs: get it by git clone, or run git init in it" >&2; exit 1; }
 	dvc repro
 
 test: $(READY)
 	python -m pytest
+
+# Which committed results are older than their code, parameters or data; fails for those in force.
+audit: $(READY)
+	python src/audit.py
+
+# Rerun the benchmarks in force from nothing and compare their metrics with the committed ones.
+verify: $(READY)
+	python src/verify.py
 
 # Ratios to other implementations on this machine, and how cost grows; nothing else should run beside it.
 bench: $(READY)
@@ -17,6 +26,7 @@ bench: $(READY)
 	PYTHONPATH=src python -m bench.run
 	PYTHONPATH=src python -m bench.growth
 	PYTHONPATH=src python -m bench.scores
+	PYTHONPATH=src python -m bench.cost
 
 # Bits/dim by minutes of training, every family under the same clock: 20 minutes with nothing beside it.
 quality: $(READY)

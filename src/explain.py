@@ -58,7 +58,7 @@ def constants(levels: np.ndarray) -> dict[str, float]:
 
 def newest_samples(folder: Path) -> np.ndarray:
     """The last grid of samples of a training, (height, width, 3)."""
-    return np.asarray(Image.open(max(folder.glob("*.png"))))
+    return np.asarray(Image.open(max(folder.glob("*.png")), formats=["PNG"]))
 
 
 def look_of_samples(processed: Path, out: str, grids: dict[str, np.ndarray], seed: int) -> dict[str, float]:

@@ -16,7 +16,21 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TRAININGS = {"train_vae", "train_pixelcnn", "train_glow"}
 LAYERS = ["errors", "units", "selection", "contrast", "data", "nn", "models", "training", "progress"]
 LAYERS += ["gradients", "regret", "curvature"]
-LAYERS += ["codecs", "densities", "scores", "metrics", "comparison", "tables", "figures", "heatmap", "samples", "claimfigures"]
+LAYERS += [
+    "codecs",
+    "densities",
+    "scores",
+    "metrics",
+    "comparison",
+    "calibration",
+    "detector",
+    "tables",
+    "figures",
+    "heatmap",
+    "samples",
+    "claimfigures",
+    "contactsheet",
+]
 
 
 def module_file(name):
@@ -61,6 +75,7 @@ def cells():
 
 # The registry that a script imports from by a name.
 LAZY = {"check.py": "data", "download.py": "data", "evaluate.py": "scores", "compare.py": "scores", "rank.py": "scores"}
+LAZY |= {"calibrate.py": "scores"}
 LAZY |= {"train_companion.py": "models", "score_companion.py": "models", "probe.py": "models"}
 LAZY |= {"dissect.py": "data", "curve.py": "data", "explain.py": "data"}
 
@@ -80,7 +95,7 @@ def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
         assert dep.exists() or not dep.is_relative_to(SRC), f"{dep.relative_to(ROOT)} does not exist"
 
 
-TORCHLESS = ["check", "download", "preprocess", "evaluate", "compare", "explain", "plot", "rank", "readme"]
+TORCHLESS = ["check", "download", "preprocess", "calibrate", "evaluate", "compare", "explain", "plot", "rank", "readme"]
 
 
 @pytest.mark.parametrize("script", TORCHLESS)
@@ -125,10 +140,10 @@ COMPANIONS, COMPARISONS = {"train_companion", "score_companion"}, {"compare_comp
 OTHERS = {"probe", "dissect", "explain"}
 # Which stages a change of a parameter reruns by itself; by the longest of these keys that begins the parameter's.
 RERUNS = {
-    "seed": {"preprocess", "score_in", "score_out", "evaluate", *TRAININGS, *COMPANIONS, *COMPARISONS, *OTHERS},
+    "seed": {"preprocess", "score_in", "score_out", "calibrate", "evaluate", *TRAININGS, *COMPANIONS, *COMPARISONS, *OTHERS},
     "run": set(),
-    "benchmarks.in": {"download", "explain", "plot", "rank"},
-    "benchmarks.out": {"download", "evaluate", *COMPARISONS, "curve", "explain", "plot", "rank"},
+    "benchmarks.in": {"download", "exhibit", "explain", "plot", "rank"},
+    "benchmarks.out": {"download", "evaluate", *COMPARISONS, "curve", "exhibit", "explain", "plot", "rank"},
     "benchmarks.vae": {"train_vae", "train_companion", "plot", "rank"},
     "benchmarks.pixelcnn": {"train_pixelcnn", "train_companion", "plot", "rank"},
     "benchmarks.glow": {"train_glow", "train_companion", "plot", "rank"},

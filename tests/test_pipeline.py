@@ -74,7 +74,7 @@ DISSECTED = {f"dissect-{model}" for model in MODELS}
 PROBED = {f"probe-{name}" for name in PROBES}
 COMPARED = {f"compare_companion-{name}" for name in COMPANIONS} | {f"compare_probe-{name}" for name in PROBES}
 RERUNS = [
-    ("seed: 0", "seed: 1", {"preprocess", "train_vae", "train_pixelcnn", "train_glow", "evaluate", *TRAINED}),
+    ("seed: 0", "seed: 1", {"preprocess", "train_vae", "train_pixelcnn", "train_glow", *TRAINED}),
     ("  lr: 0.005", "  lr: 0.001", {"train_vae", "train_pixelcnn", "train_glow", "plot", *TRAINED}),
     ("vae:\n  lr:", "vae:\n  lr: 0.001", {"train_vae", "plot", *TRAINED}),
     ("  layers: 2", "  layers: 3", {"train_pixelcnn", "plot", *TRAINED}),
@@ -87,7 +87,7 @@ RERUNS = [
     ("  images: 20\n", "  images: 19\n", DISSECTED),
     ("bootstrap: 1000", "bootstrap: 500", {"evaluate"}),
     ("bins: 80", "bins: 40", {"plot"}),
-    (f"    - constant\n{LAST}", LAST, {"download", "evaluate", "plot"}),
+    (f"    - constant\n{LAST}", LAST, {"download", "evaluate", "exhibit", "plot"}),
 ]
 
 
@@ -98,7 +98,11 @@ def test_a_parameter_reruns_what_it_affects_and_nothing_else(clone, old, new, st
     allowed = (
         stages
         | {"check", "evaluate", "plot", "rank", "curve", "explain", *COMPARED}
-        | ({f"score_{s}-{m}" for s in ("in", "out") for m in MODELS} | SCORED | PROBED | DISSECTED if "seed" in old else set())
+        | (
+            {"calibrate"} | {f"score_{s}-{m}" for s in ("in", "out") for m in MODELS} | SCORED | PROBED | DISSECTED
+            if "seed" in old
+            else set()
+        )
     )
     assert rerun <= allowed
     assert "check" in rerun

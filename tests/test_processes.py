@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from safetensors.numpy import load_file
 
 from tests.clone import environment, workspace
@@ -86,6 +87,55 @@ def test_processes_that_a_launcher_started_train_what_one_trains(alone, tmp_path
     settings = {**TWO, "LT_CLI_USED": "1"}
     run(folder, "train.py", "vae", "--benchmark", "mnist_5k", settings=settings, launcher=launcher)
     same_training(folder, alone, "vae")
+
+
+def together(folder, commands):
+    """Run commands at once to their end, each with variables of its own."""
+    started = [
+        subprocess.Popen(command, cwd=folder, env={**environment(), **settings}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for command, settings in commands
+    ]
+    printed = [process.communicate(timeout=300)[0].decode() for process in started]
+    assert [process.returncode for process in started] == [0] * len(started), "\n".join(printed)
+    return printed
+
+
+def host(number, port):
+    """torchrun on one of two hosts, with a process each."""
+    settings = {"LT_CLI_USED": "1", "LT_ACCELERATOR": "cpu", "LT_DEVICES": "1", "LT_NUM_NODES": "2", "LT_STRATEGY": "ddp"}
+    launcher = ["-m", "torch.distributed.run", "--nnodes=2", f"--node_rank={number}", "--nproc_per_node=1"]
+    return [sys.executable, *launcher, "--master_addr=127.0.0.1", f"--master_port={port}"], settings
+
+
+def task(number, port):
+    """One of two processes that srun starts, by the variables it gives them."""
+    settings = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_NAME": "vae", "SLURM_JOB_ID": "1"}
+    settings |= {"SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)}
+    return [sys.executable], {**TWO, **settings, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+@pytest.mark.parametrize("start", [host, task], ids=["two hosts", "SLURM"])
+def test_what_several_hosts_trained_is_taken_by_the_stage_without_training(start, small, tmp_path):
+    clone = small.copied(tmp_path / "clone")
+    text = clone.read("params.yaml")
+    clone.write("params.yaml", text.replace("vae:\n  lr:", "vae:\n  lr: 0.001"))
+    port = free_port()
+    commands = [start(number, port) for number in (0, 1)]
+    script = ["src/train.py", "vae", "--benchmark", "mnist_5k"]
+    printed = together(clone.folder, [([*command, *script], settings) for command, settings in commands])
+    assert "".join(printed).count("epoch 2: train") == 1, "one process writes"
+    output = clone.dvc("repro", "train_vae")
+    assert "the same training was done before: taking its results" in output
+    assert "epoch 2: train" not in output
+
+
+def test_several_processes_change_nothing_of_what_the_lock_says_is_run(small, tmp_path):
+    clone = small.copied(tmp_path / "clone")
+    clone.dvc("repro", "-f", "-s", "train_vae", LIKELIHOOD_TRAININGS=str(tmp_path / "trainings"), **TWO)
+    before, after = [yaml.safe_load(each.read("dvc.lock"))["stages"]["train_vae@mnist_5k"] for each in (small, clone)]
+    for part in ("cmd", "deps", "params"):
+        assert after[part] == before[part]
+    assert [out["path"] for out in after["outs"]] == [out["path"] for out in before["outs"]]
 
 
 @pytest.mark.parametrize("settings", [TWO, {}], ids=["ddp", "a process a core"])

@@ -5,7 +5,7 @@ import json
 
 import yaml
 
-from check import COMPANIONS
+from rules import COMPANIONS
 from tests.helpers import ROOT
 
 OBJECTS = ROOT / "shipped" / "files" / "md5"
@@ -32,9 +32,9 @@ def benchmarks():
 
 
 def wanted(benchmark):
-    """What is shipped of a benchmark: weights, curves and samples, per-image statistics, tables."""
+    """What is shipped of a benchmark: weights, curves and samples, per-image statistics, tables, what detectors need."""
     paths = [form.format(benchmark, model) for form in SHARED for model in ("vae", "pixelcnn", "glow")]
-    return [*paths, f"plots/{benchmark}/tables"]
+    return [*paths, f"plots/{benchmark}/tables", f"data/detectors/{benchmark}"]
 
 
 def companions():

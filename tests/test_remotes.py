@@ -1,0 +1,162 @@
+"""Artefacts through a team's remote, a folder and S3: a second clone has all without running, or fetches what one stage needs.
+
+S3 is a server of this machine, started for the test.
+"""
+
+import contextlib
+import hashlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+import yaml
+
+from tests.clone import environment, ran
+from tests.helpers import ROOT, files, git
+
+EVERY_OUT = ("data", "metrics", "plots")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def s3():
+    """The address of a server that speaks S3, with a bucket."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(urllib.request.Request(f"{address}/bucket", method="PUT"))
+                break
+            time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="module", params=["folder", "s3"])
+def team(request, small, tmp_path_factory):
+    """Settings of a remote, as a team's member makes them, and a copy of the small pipeline that has pushed everything."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "s3":
+            address = stack.enter_context(s3())
+            settings = [("url", "s3://bucket/images"), ("endpointurl", address)]
+            settings += [("access_key_id", "test"), ("secret_access_key", "test"), ("region", "us-east-1")]
+        else:
+            settings = [("url", str(tmp_path_factory.mktemp("remote")))]
+        first = small.copied(tmp_path_factory.mktemp("team") / "first")
+        joined(first, settings)
+        assert "pushed" in first.dvc("push")
+        yield first, settings
+
+
+def joined(workspace, settings):
+    """Make the team's remote the default in a clone, without a trace in git."""
+    for name, value in settings:
+        workspace.dvc("remote", "modify", "--local", "team", name, value)
+    workspace.dvc("remote", "default", "--local", "team")
+    assert git("status", "--porcelain", cwd=workspace.folder) == "", "the remote's address or its keys would be committed"
+
+
+def contents(workspace):
+    """SHA-256 of every file that stages write."""
+    return {
+        f"{part}/{file}": hashlib.sha256((workspace.folder / part / file).read_bytes()).hexdigest()
+        for part in EVERY_OUT
+        for file in files(workspace.folder / part)
+        if not file.startswith(("trainings/", "downloads/"))
+    }
+
+
+def test_a_second_clone_pulls_everything_and_has_nothing_to_run(team, tmp_path):
+    first, settings = team
+    second = first.cloned(tmp_path / "second")
+    joined(second, settings)
+    second.dvc("pull")
+    assert ran(second.dvc("repro")) == set()
+    assert git("status", "--porcelain", cwd=second.folder) == ""
+    assert contents(second) == contents(first)
+    assert (second.folder / "data/processed/mnist_5k/in/train.npy").is_file()
+    assert list((second.folder / "data/models/mnist_5k/glow/snapshots").iterdir())
+
+
+def test_a_clone_that_changes_the_plot_fetches_what_that_needs_and_runs_that(team, tmp_path):
+    first, settings = team
+    second = first.cloned(tmp_path / "second")
+    joined(second, settings)
+    second.write("params.yaml", second.read("params.yaml").replace("bins: 80", "bins: 40"))
+    assert ran(second.dvc("repro", "--pull", "--allow-missing")) == {"check", "plot"}  # `check` looks at every change
+    here = {path.name for path in (second.folder / "data").iterdir()}
+    assert here <= {"checked", "own"}, f"nothing else is needed: {here}"
+    assert files(second.folder / "plots/mnist_5k/figures") == ["curves.png", "likelihoods.png", "samples.png"]
+    changed = git("diff", "--name-only", cwd=second.folder).split()
+    assert {"dvc.lock", "params.yaml", "plots/mnist_5k/figures/likelihoods.png"} >= set(changed) >= {"dvc.lock", "params.yaml"}
+
+
+def test_an_experiment_goes_from_one_clone_to_another(team, tmp_path):
+    first, settings = team
+    git("init", "-q", "--bare", str(tmp_path / "origin"))
+    mine = first.copied(tmp_path / "mine")
+    git("remote", "add", "origin", str(tmp_path / "origin"), cwd=mine.folder)
+    git("push", "-q", "origin", "HEAD:refs/heads/main", cwd=mine.folder)
+    git("symbolic-ref", "HEAD", "refs/heads/main", cwd=tmp_path / "origin")
+    mine.dvc("exp", "run", "-n", "narrow", "-S", "plot.bins=40", "-S", "evaluate.bootstrap=200")
+    mine.dvc("exp", "push", "origin", "narrow")
+
+    theirs = type(mine)(tmp_path / "theirs")
+    git("clone", "-q", str(tmp_path / "origin"), str(theirs.folder))
+    joined(theirs.named(), settings)
+    theirs.dvc("pull")
+    theirs.dvc("exp", "pull", "origin", "narrow")
+    theirs.dvc("exp", "apply", "narrow")
+    assert "bins: 40" in theirs.read("params.yaml")
+    assert ran(theirs.dvc("repro")) == set()
+    assert contents(theirs) == contents(mine)
+
+
+def test_shipped_holds_only_what_is_small(small, tmp_path):
+    clone = small.copied(tmp_path / "clone")
+    clone.dvc("push", "-r", "shipped")
+    pushed = {path.parent.name + path.name for path in (clone.folder / "shipped/files/md5").rglob("*") if path.is_file()}
+    for stage in yaml.safe_load(clone.read("dvc.lock"))["stages"].values():
+        for out in stage.get("outs", []):
+            large = out["path"].startswith(("data/raw", "data/processed")) or out["path"].endswith(("snapshots", "contact"))
+            in_git = git("ls-files", out["path"], cwd=clone.folder) != ""
+            assert (out["md5"] in pushed) == (not large and not in_git), out["path"]
+
+
+def test_what_a_remote_damaged_is_not_taken(small, tmp_path):
+    first = small.copied(tmp_path / "first")
+    joined(first, [("url", str(tmp_path / "remote"))])
+    first.dvc("push")
+    path = "data/models/mnist_5k/vae/best.safetensors"
+    lock = yaml.safe_load(first.read("dvc.lock"))["stages"]["train_vae@mnist_5k"]["outs"]
+    md5 = next(out["md5"] for out in lock if out["path"] == path)
+    stored = tmp_path / "remote/files/md5" / md5[:2] / md5[2:]
+    stored.chmod(0o644)
+    stored.write_bytes(stored.read_bytes()[:-1] + b"x")
+    second = first.cloned(tmp_path / "second")
+    joined(second, [("url", str(tmp_path / "remote"))])
+    output = second.dvc("pull", path, check=False)
+    assert f"Missing cache files:\nmd5: {md5}" in output
+    assert not (second.folder / path).exists()
+
+
+def test_the_three_of_amazon_are_pinned_together():
+    pinned = dict(
+        line.split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line and ";" not in line
+    )
+    extra = (ROOT / "pyproject.toml").read_text()
+    for name in ("aiobotocore", "boto3", "botocore"):
+        assert f'"{name}=={pinned[name]}"' in extra
