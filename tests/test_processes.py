@@ -84,6 +84,7 @@ def test_two_processes_train_what_one_trains(model, alone, tmp_path):
 def test_processes_that_a_launcher_started_train_what_one_trains(alone, tmp_path):
     folder = workspace(tmp_path)
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1", f"--master_port={free_port()}"]
+    launcher.append(str(ROOT / "src/join.py"))
     settings = {**TWO, "LT_CLI_USED": "1"}
     run(folder, "train.py", "vae", "--benchmark", "mnist_5k", settings=settings, launcher=launcher)
     same_training(folder, alone, "vae")
@@ -121,12 +122,52 @@ def test_what_several_hosts_trained_is_taken_by_the_stage_without_training(start
     clone.write("params.yaml", text.replace("vae:\n  lr:", "vae:\n  lr: 0.001"))
     port = free_port()
     commands = [start(number, port) for number in (0, 1)]
-    script = ["src/train.py", "vae", "--benchmark", "mnist_5k"]
+    script = ["src/join.py", "src/train.py", "vae", "--benchmark", "mnist_5k"]
     printed = together(clone.folder, [([*command, *script], settings) for command, settings in commands])
     assert "".join(printed).count("epoch 2: train") == 1, "one process writes"
     output = clone.dvc("repro", "train_vae")
     assert "the same training was done before: taking its results" in output
     assert "epoch 2: train" not in output
+
+
+SCRIPT = """
+import atexit
+from pathlib import Path
+import torch
+import processes
+
+def threads():
+    print("threads:", *(file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")), flush=True)
+
+def work(fabric):
+    fabric.all_reduce(torch.ones(3))
+    threads()
+
+if __name__ == "__main__":
+    atexit.register(threads)
+    processes.run(work)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are read from /proc")
+def test_a_process_that_has_joined_others_ends_without_threads_that_speak_to_them(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    port = free_port()
+    commands = [task(number, port) for number in (0, 1)]
+    joined = [
+        ([*command, str(ROOT / "src/join.py"), "script.py"], {**more, "PYTHONPATH": str(ROOT / "src")})
+        for command, more in commands
+    ]
+    for printed in together(tmp_path, joined):
+        during, after = [line for line in printed.splitlines() if line.startswith("threads:")]
+        assert "gloo" in during
+        assert "gloo" not in after
+
+
+def test_joining_without_a_script_says_how():
+    run = subprocess.run([sys.executable, "src/join.py"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: name a script and its arguments")
 
 
 def test_several_processes_change_nothing_of_what_the_lock_says_is_run(small, tmp_path):
