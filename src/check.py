@@ -16,7 +16,7 @@ from rules import (
     COMPANIONS,
     MODELS,
     NAMES,
-    OWN,
+    OTHERS,
     OWN_SET,
     PROBES,
     SECTIONS,
@@ -26,28 +26,38 @@ from rules import (
     between,
     choice,
     integer,
+    settings,
     some_of,
 )
 
 OUTPUT = Path("data/checked")
 RESERVED = ("train", "val", "test", "bits_per_dim", "nats")  # what stands beside the sets in tables and metrics
-TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, "companions", "probes", "claims", *SECTIONS)
+NO_MODELS = ("all", "none", "images")  # and beside the models
+TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, "companions", "probes", "others", "claims", *SECTIONS)
 
 
 def check(values: dict[str, Any]) -> None:
     """Raise InputError at the first value that is not allowed, naming its key, the value and what is allowed."""
-    known_keys("", values, required=TOP)
+    known_keys("", values, required=TOP, known=(*TOP, *OTHERS))
+    taken = next((name for name in OTHERS if name in (*TOP, *NO_MODELS)), None)
+    if taken:
+        raise InputError(f"src/likelihood/models/{taken}.py: {taken!r} has a meaning of its own; give the model another name")
     allow("seed", values["seed"], integer(0, 2**31 - 1))
     allow("run", values["run"], NAMES)
     section("model", values["model"], SHARED, required=tuple(SHARED))
-    for model in MODELS:
-        section(model, values[model], SHARED | OWN[model], required=tuple(OWN[model]), inherits=tuple(SHARED))
+    extras("others", values, OTHERS, {})
+    names = values["others"]["names"]
+    known_keys("", values, required=(*TOP, *names), known=(*TOP, *OTHERS))
+    for model in (name for name in (*MODELS, *OTHERS) if name in values):
+        own_settings = settings(model)
+        section(model, values[model], SHARED | own_settings, required=tuple(own_settings), inherits=tuple(SHARED))
     for name, rules in SECTIONS.items():
         subsections = ("draws",) if name == "score" else ()
         known_keys(name, values[name], required=(*rules, *subsections))
         for key, rule in rules.items():
             allow(f"{name}.{key}", values[name][key], rule)
-    section("score.draws", values["score"]["draws"], dict.fromkeys(MODELS, integer(1, 100_000)), required=MODELS)
+    draws = dict.fromkeys((*MODELS, *OTHERS), integer(1, 100_000))
+    section("score.draws", values["score"]["draws"], draws, required=(*MODELS, *names))
     own_sets(values["own"])
     if not isinstance(values["benchmarks"], dict) or not values["benchmarks"]:
         raise InputError("params.yaml: benchmarks must map names to benchmarks, at least one")
@@ -90,20 +100,23 @@ def own_sets(declared: Any) -> None:  # noqa: ANN401
 def benchmark(name: str, values: dict[str, Any]) -> None:
     """Check one entry of `benchmarks`, and the models' settings that come of it."""
     here, entry = f"benchmarks.{name}", values["benchmarks"][name]
-    known_keys(here, entry, required=("in", "out", *MODELS))
+    others = values["others"]["names"] if name in values["others"]["benchmarks"] else []
+    known_keys(here, entry, required=("in", "out", *MODELS, *others), known=("in", "out", *MODELS, *OTHERS))
     sets = [*data.names(), *values["own"]]
     allow(f"{here}.in", entry["in"], choice(*sets))
     allow(f"{here}.out", entry["out"], Rule("a list of different data sets: " + ", ".join(sets), NAMES.accepts))
     for out in entry["out"]:
         allow(f"{here}.out", out, choice(*sets))
     same_shape(here, entry, values["own"])
-    for model in MODELS:
-        section(f"{here}.{model}", entry[model], SHARED | OWN[model])
-        settings = params.of_model(values, model, name)
-        if settings["batch_size"] > settings["epoch_images"]:
+    for model in (key for key in entry if key not in ("in", "out")):
+        section(f"{here}.{model}", entry[model], SHARED | settings(model))
+        if model not in values:
+            raise InputError(f"params.yaml: {here}.{model} changes what is not there; add a section {model}")
+        loop = params.of_model(values, model, name)
+        if loop["batch_size"] > loop["epoch_images"]:
             raise InputError(
-                f"params.yaml: {model}.batch_size is {settings['batch_size']} for benchmark {name}; it must not exceed"
-                f" epoch_images, {settings['epoch_images']}"
+                f"params.yaml: {model}.batch_size is {loop['batch_size']} for benchmark {name}; it must not exceed"
+                f" epoch_images, {loop['epoch_images']}"
             )
     (height, width, *_), scales = (
         own.find(entry["in"], values["own"], Path()).shape,

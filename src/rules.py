@@ -1,10 +1,21 @@
-"""What each value of params.yaml may be: a rule for every key, with its words for a message."""
+"""What each value of params.yaml may be: a rule for every key, with its words for a message.
 
+The three models' settings have rules of their own here. Those of any other model are read off its constructor's annotations: an
+`int` is from 1 on, a `float` is above 0, a `Literal` one of its words, a `bool` true or false. The file is read, not imported, so
+nothing of PyTorch is.
+"""
+
+import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from likelihood.errors import InputError
+
 MODELS = ("vae", "pixelcnn", "glow")
+FOLDER = Path(__file__).parent / "likelihood" / "models"
+OTHERS = tuple(sorted({file.stem for file in FOLDER.glob("*.py")} - {"__init__", "base", "checkpoint", *MODELS}))
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ def between(low: float, high: float, ends: bool = False) -> Rule:
 def some_of(words: Sequence[str]) -> Rule:
     """A list, perhaps an empty one, of different words among some."""
     return Rule(
-        "a list of some of " + ", ".join(words),
+        "a list of some of " + ", ".join(words) if words else "an empty list, as there is nothing it could name",
         lambda v: isinstance(v, list) and all(e in words for e in v) and len(set(v)) == len(v),
     )
 
@@ -84,6 +95,46 @@ OWN: dict[str, dict[str, Rule]] = {
         "preprocessing": choice("logit", "scale"),
     },
 }
+GIVEN = ("self", "shape", "levels")  # arguments of a model that params.yaml does not set
+TYPES = {
+    "int": integer(1, 1_000_000),
+    "float": between(0.0, 1e9),
+    "bool": Rule("true or false", lambda v: isinstance(v, bool)),
+}
+
+
+def settings(name: str) -> dict[str, Rule]:
+    """The rules of a model's own settings; InputError where one of its annotations says nothing that can be checked."""
+    return OWN[name] if name in OWN else {argument: rule for argument, rule in _annotated(FOLDER / f"{name}.py")}
+
+
+def _annotated(file: Path) -> list[tuple[str, Rule]]:
+    """The arguments of a model's constructor, and what their annotations allow."""
+    models = [
+        node
+        for node in ast.parse(file.read_text(encoding="utf-8"), str(file)).body
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("LikelihoodModel") for base in node.bases)
+    ]
+    constructors = [node for node in models[0].body if getattr(node, "name", "") == "__init__"] if len(models) == 1 else []
+    if not constructors:
+        raise InputError(f"{file} must hold one class that derives from LikelihoodModel and has an __init__ of its own")
+    found = []
+    for argument in (*constructors[0].args.args, *constructors[0].args.kwonlyargs):
+        if argument.arg in GIVEN:
+            continue
+        text = ast.unparse(argument.annotation) if argument.annotation else "nothing"
+        if text.startswith("Literal["):
+            rule = choice(*ast.literal_eval(f"[{text.removeprefix('Literal[')}"))
+        elif text in TYPES:
+            rule = TYPES[text]
+        else:
+            raise InputError(
+                f"{file}: {argument.arg} of __init__ is annotated with {text}; a setting must be {', '.join(TYPES)} or Literal"
+            )
+        found.append((argument.arg, rule))
+    return found
+
+
 SECTIONS: dict[str, dict[str, Rule]] = {
     "preprocess": {"validation_fraction": between(0.0, 1.0)},
     "score": {"images": integer(2, 10_000_000)},

@@ -1,7 +1,9 @@
 """Every model of the project, small, found by listing the folder of models: the laws run over what is there."""
 
+import inspect
 import itertools
 import pkgutil
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from likelihood.models import checkpoint
 NOT_MODELS = {"base", "checkpoint"}
 NAMES = sorted(module.name for module in pkgutil.iter_modules(likelihood.models.__path__) if module.name not in NOT_MODELS)
 
-# Constructor arguments that make each model small, one entry a variant; a model without an entry fails its tests.
+# Constructor arguments that make a model small, one entry a variant; a model without an entry has them by its annotations.
 ARGUMENTS = {
     "vae": [
         {"network": network, "hidden": hidden, "latent": 3, "likelihood": likelihood}
@@ -25,6 +27,18 @@ ARGUMENTS = {
         for coupling, preprocessing in itertools.product(("affine", "additive"), ("logit", "scale"))
     ],
 }
+GIVEN = ("shape", "levels")
+SMALL = {int: [4], float: [0.5], bool: [False, True]}
+
+
+def variants(model):
+    """Small arguments for a model's constructor by its annotations: every word of a `Literal`, both truths of a `bool`."""
+    parameters = [p for p in inspect.signature(model).parameters.values() if p.name not in GIVEN]
+    values = [get_args(p.annotation) if get_origin(p.annotation) is Literal else SMALL[p.annotation] for p in parameters]
+    return [dict(zip([p.name for p in parameters], chosen, strict=True)) for chosen in itertools.product(*values)]
+
+
+ARGUMENTS |= {name: variants(checkpoint.model_class(name)) for name in NAMES if name not in ARGUMENTS}
 VARIANTS = [(name, arguments) for name in NAMES for arguments in ARGUMENTS[name]]
 IDS = ["-".join([name, *(str(v) for v in arguments.values() if isinstance(v, str))]) for name, arguments in VARIANTS]
 

@@ -64,28 +64,48 @@ def closure(files):
     return seen
 
 
+def models(stage, any_other):
+    """The models of a stage's matrix; `any_other` stands for those that params.yaml names."""
+    found = stage.get("matrix", {}).get("model", [None])
+    return found if isinstance(found, list) else [any_other]
+
+
 def cells():
     """(stage, model or None) of every stage, with its deps written out for that model."""
     for name, stage in STAGES.items():
-        for model in stage.get("matrix", {}).get("model", [None]):
+        for model in models(stage, any_other="vae"):
             if name in TRAININGS:
                 model = name.removeprefix("train_")
             yield pytest.param(stage, model, id=f"{name}-{model}" if model else name)
 
 
+TORCHLESS = [
+    "check",
+    "download",
+    "preprocess",
+    "calibrate",
+    "evaluate",
+    "evaluate_other",
+    "compare",
+    "explain",
+    "plot",
+    "rank",
+    "readme",
+]
 # The registry that a script imports from by a name.
 LAZY = {"check.py": "data", "download.py": "data", "evaluate.py": "scores", "compare.py": "scores", "rank.py": "scores"}
-LAZY |= {"calibrate.py": "scores"}
+LAZY |= {"calibrate.py": "scores", "evaluate_other.py": "scores"}
 LAZY |= {"train_companion.py": "models", "score_companion.py": "models", "probe.py": "models"}
 LAZY |= {"dissect.py": "data", "curve.py": "data", "explain.py": "data"}
 
 
 @pytest.mark.parametrize(("stage", "model"), list(cells()))
 def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
-    script = ROOT / shlex.split(stage["cmd"])[1]
+    commands = [stage["cmd"]] if isinstance(stage["cmd"], str) else stage["cmd"]
+    (script,) = {ROOT / shlex.split(command)[1] for command in commands}
     lazy = LAZY.get(script.name)
     registry = set((SRC / "likelihood" / lazy).glob("*.py")) if lazy else set()  # what its name in params.yaml may import
-    if model:
+    if model and script.stem not in TORCHLESS:
         registry.add(SRC / "likelihood" / "models" / f"{model}.py")
     deps = [ROOT / dep.replace("${item.model}", model or "") for dep in stage["deps"] if "${item.benchmark}" not in dep]
     for file in closure({script, *registry}):
@@ -93,9 +113,6 @@ def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
             assert any(file == dep or dep in file.parents for dep in deps), f"{file.relative_to(ROOT)} is not a dep"
     for dep in deps:
         assert dep.exists() or not dep.is_relative_to(SRC), f"{dep.relative_to(ROOT)} does not exist"
-
-
-TORCHLESS = ["check", "download", "preprocess", "calibrate", "evaluate", "compare", "explain", "plot", "rank", "readme"]
 
 
 @pytest.mark.parametrize("script", TORCHLESS)
@@ -137,19 +154,31 @@ def test_the_readme_s_table_is_that_of_the_metrics():
 
 
 COMPANIONS, COMPARISONS = {"train_companion", "score_companion"}, {"compare_companion", "compare_probe"}
-OTHERS = {"probe", "dissect", "explain"}
+FURTHER = {"probe", "dissect", "explain"}
+OTHER = {"train_other", "score_other", "evaluate_other"}
 # Which stages a change of a parameter reruns by itself; by the longest of these keys that begins the parameter's.
 RERUNS = {
-    "seed": {"preprocess", "score_in", "score_out", "calibrate", "evaluate", *TRAININGS, *COMPANIONS, *COMPARISONS, *OTHERS},
+    "seed": {
+        "preprocess",
+        "score_in",
+        "score_out",
+        "calibrate",
+        "evaluate",
+        *TRAININGS,
+        *COMPANIONS,
+        *COMPARISONS,
+        *FURTHER,
+        *OTHER,
+    },
     "run": set(),
-    "benchmarks.in": {"download", "exhibit", "explain", "plot", "rank"},
-    "benchmarks.out": {"download", "evaluate", *COMPARISONS, "curve", "exhibit", "explain", "plot", "rank"},
-    "benchmarks.vae": {"train_vae", "train_companion", "plot", "rank"},
-    "benchmarks.pixelcnn": {"train_pixelcnn", "train_companion", "plot", "rank"},
-    "benchmarks.glow": {"train_glow", "train_companion", "plot", "rank"},
+    "benchmarks.in": {"evaluate_other", "download", "exhibit", "explain", "plot", "rank"},
+    "benchmarks.out": {"evaluate_other", "download", "evaluate", *COMPARISONS, "curve", "exhibit", "explain", "plot", "rank"},
+    "benchmarks.vae": {"evaluate_other", "train_vae", "train_companion", "plot", "rank"},
+    "benchmarks.pixelcnn": {"evaluate_other", "train_pixelcnn", "train_companion", "plot", "rank"},
+    "benchmarks.glow": {"evaluate_other", "train_glow", "train_companion", "plot", "rank"},
     "own": {"download"},
     "preprocess": {"preprocess"},
-    "model": {*TRAININGS, "train_companion", "plot"},
+    "model": {*TRAININGS, "train_companion", "train_other", "evaluate_other", "plot"},
     "vae": {"train_vae", "train_companion", "plot"},
     "pixelcnn": {"train_pixelcnn", "train_companion", "plot"},
     "glow": {"train_glow", "train_companion", "plot"},
@@ -158,16 +187,17 @@ RERUNS = {
     "companions.seeds": COMPANIONS,
     "companions.mutation": {"train_companion"},
     "probes": set(),
+    "others": set(),
     "claims.benchmarks": set(),
     "claims.curvature": set(),
     "claims.images": {"dissect"},
-    "score.images": {"score_in", "score_out", "score_companion", "probe"},
+    "score.images": {"score_in", "score_out", "score_companion", "score_other", "probe"},
     "score.draws.vae": {"score_in-vae", "score_out-vae", "dissect-vae", "score_companion"},
     "score.draws.pixelcnn": {"score_in-pixelcnn", "score_out-pixelcnn", "dissect-pixelcnn", "score_companion"},
     "score.draws.glow": {"score_in-glow", "score_out-glow", "dissect-glow", "score_companion"},
-    "evaluate.bootstrap": {"evaluate", *COMPARISONS},
-    "evaluate.images": {"evaluate", *COMPARISONS, "probe"},
-    "plot": {"plot"},
+    "evaluate.bootstrap": {"evaluate", "evaluate_other", *COMPARISONS},
+    "evaluate.images": {"evaluate", "evaluate_other", *COMPARISONS, "probe"},
+    "plot": {"plot", "evaluate_other"},
 }
 
 
@@ -185,9 +215,8 @@ PARAMETERS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 def declares(stage, parameter):
     """For which models a stage declares a parameter: {None} for all, or the models of its matrix; empty for none."""
-    models = stage.get("matrix", {}).get("model", [None])
     found = set()
-    for model in models:
+    for model in models(stage, any_other="made"):
         for declared in stage.get("params", []):
             if isinstance(declared, dict):
                 continue  # `check` has the whole file
@@ -209,6 +238,6 @@ def test_a_parameter_reruns_the_stages_it_should(parameter):
 
 
 def test_an_out_set_reaches_no_training():
-    for name in ("check", *TRAININGS, "train_companion"):
+    for name in ("check", *TRAININGS, "train_companion", "train_other"):
         assert not any("/out" in dep for dep in STAGES[name]["deps"])
         assert not any(".out" in str(parameter) for parameter in STAGES[name].get("params", []))

@@ -24,6 +24,7 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
 
 def test_every_model_of_the_folder_is_under_test():
     assert set(NAMES) == set(ARGUMENTS) >= {"vae", "pixelcnn", "glow"}
+    assert all(ARGUMENTS.values())
 
 
 @every_shape

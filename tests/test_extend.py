@@ -1,0 +1,150 @@
+"""The pages on extending the project, followed to the letter in a copy of the small pipeline: their files, settings, commands."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.clone import environment, ran
+from tests.helpers import ROOT, git
+
+BLOCK = re.compile(r"(?:^`([^`\n]+)`:\n\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+TESTED = re.compile(r"(\d+) passed")
+
+
+def merged(values, changes):
+    """Nested mappings with some of their values changed."""
+    both = isinstance(values, dict) and isinstance(changes, dict)
+    return {**values, **{key: merged(values.get(key), value) for key, value in changes.items()}} if both else changes
+
+
+class Page:
+    """A page of docs/: the files it gives, by path, the settings, and the commands in their order."""
+
+    def __init__(self, name):
+        text = (ROOT / "docs" / name).read_text()
+        blocks = BLOCK.findall(text)
+        self.files = {path: block for path, language, block in blocks if language == "python"}
+        settings = [block for _, language, block in blocks if language == "yaml"]
+        self.settings = [yaml.safe_load(block.replace("fashion_mnist", "mnist_5k")) for block in settings]
+        self.commands = [line for _, language, block in blocks if not language for line in block.splitlines()]
+        assert all(self.files)
+        assert self.files
+
+    def followed(self, small, folder, **smaller):
+        """Its files and settings in a copy of the small pipeline; `smaller` settings are for the test's sake."""
+        clone = small.copied(folder)
+        for path, text in self.files.items():
+            assert not (clone.folder / path).exists(), path
+            clone.write(path, text)
+        values = yaml.safe_load(clone.read("params.yaml"))
+        for settings in (*self.settings, smaller):
+            values = merged(values, settings)
+        clone.write("params.yaml", yaml.safe_dump(values, sort_keys=False))
+        return clone
+
+    def tested(self, clone):
+        """How many tests its command runs; all must pass."""
+        (command,) = [line for line in self.commands if "pytest" in line]
+        words = command.removeprefix("python").split()
+        run = subprocess.run(
+            [sys.executable, *words], cwd=clone.folder, env={**environment(), "PYTEST_ADDOPTS": "-p no:cacheprovider"},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stdout[-4000:] + run.stderr
+        return int(TESTED.search(run.stdout)[1])
+
+
+def clean(clone, page):
+    """The files of a page are as the project's own must be."""
+    run = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", *page.files], cwd=clone.folder, capture_output=True, text=True
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    run = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--check", *page.files], cwd=clone.folder, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout
+
+
+def test_a_model_is_added_as_its_page_says(small, tmp_path):
+    page = Page("model.md")
+    clone = page.followed(small, tmp_path / "clone", made={"epochs": 2, "snapshots": [1, 2], "hidden": 32})
+    clean(clone, page)
+    assert page.tested(clone) >= 14
+    assert "dvc repro" in page.commands
+    output = clone.dvc("repro")
+    assert ran(output) == {"check", "train_other-made", "score_other-made", "evaluate_other-made", "plot", "rank"}
+    found = json.loads(clone.read("metrics/mnist_5k/other/made.json"))
+    three = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
+    assert found["images"] == three["images"]
+    assert found["made"].keys() == three["glow"].keys()
+    assert 0.0 < found["made"]["bits_per_dim"]["test"] < 8.0 < found["made"]["bits_per_dim"]["noise"]
+    table = pd.read_csv(clone.folder / "metrics/scores/mnist_5k/made/scores.csv")
+    of_pixelcnn = pd.read_csv(clone.folder / "metrics/scores/mnist_5k.csv").query("model == 'pixelcnn'")
+    needs = ["score", "out", "n"]
+    grey = of_pixelcnn[~of_pixelcnn["score"].str.startswith("dose")]  # what more statistics than the likelihood allow
+    pd.testing.assert_frame_equal(
+        table[~table["score"].str.startswith("dose")][needs].reset_index(drop=True), grey[needs].reset_index(drop=True)
+    )
+    assert "made" in pd.read_csv(clone.folder / "metrics/scores.csv")["model"].unique()
+    drawn = sorted(path.name for path in (clone.folder / "plots/mnist_5k/other/made").iterdir())
+    assert drawn == ["curves.png", "likelihoods.png", "samples.png"]
+    assert ran(clone.dvc("repro")) == set()
+    lock = yaml.safe_load(clone.read("dvc.lock"))["stages"]
+    before = yaml.safe_load(git("show", "HEAD:dvc.lock", cwd=clone.folder))["stages"]
+    changed = {name for name in before if lock[name] != before[name]}
+    assert changed == {"check", "plot@mnist_5k", "rank"}, "what the three have done stays as it was"
+
+
+def test_a_data_set_is_added_as_its_page_says(small, tmp_path):
+    page = Page("dataset.md")
+    clone = page.followed(small, tmp_path / "clone")
+    values = yaml.safe_load(clone.read("params.yaml"))
+    values["benchmarks"]["mnist_5k"]["out"].remove("mnist_5k")  # the page's benchmark has the digits as an out-set
+    clone.write("params.yaml", yaml.safe_dump(values, sort_keys=False))
+    clean(clone, page)
+    assert page.tested(clone) == 2
+    output = clone.dvc("repro")
+    scored = {f"score_out-{model}" for model in ("vae", "pixelcnn", "glow")}
+    assert ran(output) == {"check", "download", "preprocess", *scored, "evaluate", "plot", "exhibit", "rank"}
+    found = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
+    assert all("checkerboard" in found[model] for model in ("vae", "pixelcnn", "glow"))
+
+
+def test_a_score_is_added_as_its_page_says(small, tmp_path):
+    page = Page("score.md")
+    clone = page.followed(small, tmp_path / "clone")
+    clean(clone, page)
+    assert page.tested(clone) >= 5
+    output = clone.dvc("repro")
+    assert ran(output) == {"evaluate", "calibrate", "exhibit", "rank"}
+    table = pd.read_csv(clone.folder / "metrics/scores/mnist_5k.csv")
+    assert set(table[table["score"] == "typical_complexity"]["model"]) == {"vae", "pixelcnn", "glow"}
+    detectors = pd.read_csv(clone.folder / "metrics/detectors/mnist_5k.csv")
+    assert "typical_complexity" in set(detectors["score"])
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        ("int", 0, "an integer from 1 to 1000000"),
+        ("float", -0.5, "a number above 0.0"),
+        ("bool", 1, "true or false"),
+        ('Literal["wide", "deep"]', "high", "one of wide, deep"),
+        ("list[int]", [1], "a setting must be int, float, bool or Literal"),
+    ],
+)
+def test_a_model_s_settings_are_held_to_its_annotations(annotation, value, message, small, tmp_path):
+    page = Page("model.md")
+    clone = page.followed(small, tmp_path / "clone", made={"hidden": value})
+    clone.change("src/likelihood/models/made.py", "hidden: int", f"hidden: {annotation}")
+    before = clone.read("dvc.lock")
+    output = clone.dvc("repro", check=False)
+    assert message in output
+    assert "Traceback" not in output
+    assert clone.read("dvc.lock") == before
