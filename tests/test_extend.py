@@ -11,6 +11,7 @@ import yaml
 
 from tests.clone import environment, ran
 from tests.helpers import ROOT, git
+from tests.test_page import browse, headings
 
 BLOCK = re.compile(r"(?:^`([^`\n]+)`:\n\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TESTED = re.compile(r"(\d+) passed")
@@ -71,13 +72,22 @@ def clean(clone, page):
     assert run.returncode == 0, run.stdout
 
 
-def test_a_model_is_added_as_its_page_says(small, tmp_path):
+@pytest.fixture(scope="module")
+def made(small, tmp_path_factory):
+    """The copy in which the fourth model of the page was run, and what `dvc repro` printed."""
     page = Page("model.md")
-    clone = page.followed(small, tmp_path / "clone", made={"epochs": 2, "snapshots": [1, 2], "hidden": 32})
+    clone = page.followed(small, tmp_path_factory.mktemp("made") / "clone", made={"epochs": 2, "snapshots": [1, 2], "hidden": 32})
     clean(clone, page)
-    assert page.tested(clone) >= 14
     assert "dvc repro" in page.commands
-    output = clone.dvc("repro")
+    return clone, clone.dvc("repro")
+
+
+def test_the_laws_find_a_model_s_file(made):
+    assert Page("model.md").tested(made[0]) >= 14
+
+
+def test_a_model_is_added_as_its_page_says(made):
+    clone, output = made
     assert ran(output) == {"check", "train_other-made", "score_other-made", "evaluate_other-made", "plot", "rank"}
     found = json.loads(clone.read("metrics/mnist_5k/other/made.json"))
     three = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
@@ -99,6 +109,15 @@ def test_a_model_is_added_as_its_page_says(small, tmp_path):
     before = yaml.safe_load(git("show", "HEAD:dvc.lock", cwd=clone.folder))["stages"]
     changed = {name for name in before if lock[name] != before[name]}
     assert changed == {"check", "plot@mnist_5k", "rank"}, "what the three have done stays as it was"
+
+
+def test_the_page_of_plots_has_a_further_model_s_figures_below_their_headings(made, tmp_path):
+    made[0].dvc("plots", "show", "-o", str(tmp_path / "page"), "plots/mnist_5k/other/made")
+    dom, console, _ = browse(tmp_path / "page" / "index.html", tmp_path)
+    assert not console
+    assert headings(dom) == ["likely", "samples", "learning"]
+    for name in ("likelihoods", "samples", "curves"):
+        assert f">mnist_5k/made: {name} (workspace)<" in dom
 
 
 def test_a_data_set_is_added_as_its_page_says(small, tmp_path):
