@@ -80,7 +80,7 @@ def told(results: Results) -> list[tuple[Claim, list[Finding]]]:
     return [(claim, findings) for claim, findings in found if findings]
 
 
-def overview(results: Results, page: str = "docs/claims.md") -> str:
+def overview(results: Results, page: str) -> str:
     """The Markdown table of claims and verdicts; `page` has the evidence."""
     lines = ["| claim | verdict | |", "|---|---|---|"]
     for number, (claim, findings) in enumerate(told(results), 1):

@@ -1,5 +1,5 @@
-"""Write README's tables, docs/{results,scores,claims}.md and docs/scale.md's table from metrics/ and bench/*.json; with --check
-change nothing, only say whether they stand as they should.
+"""Write docs/{results,scores,claims}.md, and the tables of README.md and the other pages, from metrics/ and bench/*.json; with
+--check change nothing, only say whether they stand as they should.
 
 Run it after `dvc repro`, `make bench` or `make quality`, before committing: `python src/readme.py`.
 """
@@ -22,8 +22,9 @@ from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
 README = Path("README.md")
-RESULTS, SCORES, CLAIMS, SCALE = (Path("docs") / f"{name}.md" for name in ("results", "scores", "claims", "scale"))
-BENCH = Path("bench")
+DOCS, BENCH = Path("docs"), Path("bench")
+# The pairs of README's table, the famous ones and their reverse, each of the benchmark that has both sets most completely.
+HEADLINE = {"fashion_mnist_wide": "mnist", "cifar10_30k": "svhn_10k", "mnist": "fashion_mnist", "svhn_10k": "cifar10_30k"}
 BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
 MADE = [name for name in data.names() if not data.natural(name)]
 # Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our name
@@ -95,17 +96,20 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
-# bench/<name>.json and its table.
-MEASURED = {"results": benchpage.bench_table, "quality": benchpage.quality_table, "growth": benchpage.growth_table}
+def rewritten(path: Path, blocks: dict[str, str]) -> str:
+    """A page's text with the part between the two markers of each block's name replaced."""
+    text = path.read_text(encoding="utf-8")
+    for name, block in blocks.items():
+        text = _replaced(text, name, block, path)
+    return text
 
 
-def rewritten(text: str, name: str, tables: str, path: Path = README) -> str:
-    """A page's text with the part between the two markers of that name replaced."""
+def _replaced(text: str, name: str, block: str, path: Path) -> str:
     start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
     if text.count(start) != 1 or text.count(end) != 1:
         raise InputError(f"{path} must hold {start} and {end} once each")
     head, rest = text.split(start)
-    return f"{head}{start}\n{tables}\n{end}{rest.split(end)[1]}"
+    return f"{head}{start}\n{block}\n{end}{rest.split(end)[1]}"
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -130,8 +134,12 @@ def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
     tables = "\n\n".join(f"## {name}\n\n{table(*found)}" for name, found in results.items())
     return f"""# Results
 
-−log p of every benchmark and out-set; the [README](../README.md) says how to read the columns; what does better is in
-[scores.md](scores.md). Written by `python src/readme.py` from `metrics/`.
+−log p of every benchmark and out-set; [science.md](science.md#how-it-is-measured) says how to read the columns; what does
+better is in [scores.md](scores.md). Written by `python src/readme.py` from `metrics/`.
+
+## Every pair of pictures
+
+{overview(results)}
 
 {tables}
 """
@@ -145,22 +153,31 @@ def main() -> None:
     results = committed(values)
     scored = pd.read_csv("metrics/scores.csv")
     ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))["worst"]
-    text = rewritten(README.read_text(encoding="utf-8"), "results", overview(results))
-    for name, written in MEASURED.items():
-        text = rewritten(text, f"bench_{name}", written(measured(name)))
+    headline = {name: ({**results[name][0], "out": [out]}, results[name][1]) for name, out in HEADLINE.items() if name in results}
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
-    text = rewritten(text, "scores", scorepage.ranked(scored, ranking, entries, scorepage.SHOWN))
     bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
-    text = rewritten(text, "seeds", scorepage.ensembles(scored, seeds, bits, entries, MADE))
     shown = Results(entries, {name: summary for name, (_, summary) in results.items()}, Path("metrics/claims"), seeds, scored)
-    text = rewritten(text, "claims", claimpage.overview(shown))
-    scale = rewritten(SCALE.read_text(encoding="utf-8"), "bench_cost", benchpage.cost_table(measured("cost")), SCALE)
+    blocks = {
+        README: {
+            "results": overview(headline),
+            "scores": scorepage.ranked(scored, ranking, entries, scorepage.SHOWN),
+        },
+        DOCS / "science.md": {
+            "claims": claimpage.overview(shown, "claims.md"),
+            "seeds": scorepage.ensembles(scored, seeds, bits, entries, MADE),
+        },
+        DOCS / "speed.md": {
+            "bench_results": benchpage.bench_table(measured("results")),
+            "bench_quality": benchpage.quality_table(measured("quality")),
+            "bench_growth": benchpage.growth_table(measured("growth")),
+        },
+        DOCS / "scale.md": {"bench_cost": benchpage.cost_table(measured("cost"))},
+    }
     pages = (
-        (README, text),
-        (SCALE, scale),
-        (RESULTS, page(results)),
-        (SCORES, scorepage.page(scored, seeds, ranking, entries)),
-        (CLAIMS, claimpage.page(shown)),
+        *((path, rewritten(path, found)) for path, found in blocks.items()),
+        (DOCS / "results.md", page(results)),
+        (DOCS / "scores.md", scorepage.page(scored, seeds, ranking, entries)),
+        (DOCS / "claims.md", claimpage.page(shown)),
     )
     for path, new in pages:
         if not check:

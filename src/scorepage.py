@@ -97,8 +97,8 @@ def seeds_table(found: pd.DataFrame) -> str:
 def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any]) -> str:
     """docs/scores.md."""
     parts = [
-        "# Scores\n\nEvery score on every pair of every benchmark; the [README](../README.md#scores-that-do-know) says how they"
-        " are compared. Written by `python src/readme.py` from `metrics/scores.csv`, `metrics/ranking.json` and"
+        "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) says how they are"
+        " compared. Written by `python src/readme.py` from `metrics/scores.csv`, `metrics/ranking.json` and"
         " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`.",
         "## By the worst natural pair\n\n" + ranked(table, ranking, entries, None),
     ]

@@ -100,7 +100,7 @@ def test_the_page_has_every_claim_that_results_tell_of_with_its_evidence(results
     assert all(claim.text in page for claim in claimpage.CLAIMS)
     assert "| not reproduced (0 of 1) | [evidence](#claim-5) |" in page
     assert page.count("**not so**") == 5
-    assert "docs/claims.md#claim-3" in claimpage.overview(results)
+    assert "(claims.md#claim-3)" in claimpage.overview(results, "claims.md")
 
 
 def test_a_claim_without_results_is_left_out(results):

@@ -75,8 +75,8 @@ def test_the_detector_tells_pictures_of_another_kind_from_new_ones_of_the_same(c
     assert sum(flagged[10:]) <= 5  # one expected; ten calibration images and ten new ones leave much to chance
 
 
-def test_readme_s_example_of_own_images_is_allowed():
-    (text,) = re.findall(r"```\n(own:\n.*?)```", (ROOT / "README.md").read_text(), re.S)
+def test_the_documented_example_of_own_images_is_allowed():
+    (text,) = re.findall(r"```\n(own:\n.*?)```", (ROOT / "docs/detect.md").read_text(), re.S)
     values, example = params.load(ROOT / "params.yaml"), yaml.safe_load(text)
     values["own"] |= example["own"]
     values["benchmarks"] |= example["benchmarks"]

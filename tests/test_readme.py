@@ -1,6 +1,14 @@
-"""README's overview of results: every natural pair, and a benchmark that has a pair again only with the models it changes."""
+"""The documents: the overview has every natural pair, and of its further benchmarks what they change; links lead somewhere."""
+
+import re
+
+import pytest
 
 import readme
+from tests.helpers import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 
 ROW = {"bits_per_dim": {"train": 3.0, "test": 3.1, "mnist": 2.0, "noise": 9.0}}
 FOUND = {"auroc": 0.1, "auroc_low": 0.05, "auroc_high": 0.15}
@@ -15,3 +23,29 @@ def test_a_pair_that_comes_again_shows_only_what_its_benchmark_changes():
     assert lines[0] == "| Fashion-MNIST | MNIST | VAE | 5,000 | ≤ 3.000 | ≤ 3.100 | ≤ 2.000 | 0.100 [0.050, 0.150] |  |"
     assert lines[1].endswith("| 2.958 / 1.833 |")  # the paper's Glow is set beside ours of the same kind only
     assert lines[2].endswith("|  |")
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_within_the_repository_leads_somewhere(page):
+    for place, anchor in LINK.findall(page.read_text()):
+        if place.startswith(("http:", "https:")):
+            continue
+        target = page.parent / place if place else page
+        assert target.exists(), place
+        assert not anchor or anchor in anchors(target), f"{place}#{anchor}"
+
+
+def test_every_page_is_reached_from_readme():
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page not in seen:
+            seen.add(page)
+            todo += [(page.parent / place).resolve() for place, _ in LINK.findall(page.read_text()) if place.endswith(".md")]
+    assert seen == set(PAGES)
