@@ -73,12 +73,14 @@ def read(path: Path, frame: own.Own) -> Iterator[Named]:
 def batches(found: list[Path], frame: own.Own) -> Iterator[list[Named]]:
     """The images of files in order, some at a time, so that a folder of any size fits into memory."""
     batch: list[Named] = []
-    for path in tqdm(found, unit="file", leave=False, disable=None):
+    bar, given = tqdm(found, unit="file", leave=False, disable=None), 0
+    for path in bar:
         for image in read(path, frame):
             batch.append(image)
             if len(batch) == BATCH:
                 yield batch
-                batch = []
+                given, batch = given + BATCH, []
+                bar.set_postfix(images=given)  # a single .npz may hold most of them
     if batch:
         yield batch
 

@@ -63,10 +63,12 @@ def constants(
     """How likely a constant image is, by its grey level (256,), beside the means of the other sets."""
     figure, axes = panels(list(by_model), f"Trained on {set_title(in_name)}: constant images by grey level")
     for model, ax in axes.items():
-        ax.plot(np.arange(256), by_model[model], color="black", linewidth=1.2, label=set_title("constant"))
         others = [name for name in means[model] if name not in ("constant", "train")]
         test = means[model]["test"]
         top = 1.1 * max(min(np.quantile(by_model[model], 0.9), HIGHEST * test), test)
+        within = np.where(by_model[model] <= top, by_model[model], np.nan)  # above stands the legend
+        title = set_title("constant") + ("" if np.isfinite(within).all() else ", cut off ↑")
+        ax.plot(np.arange(256), within, color="black", linewidth=1.2, label=title)
         for name in others:
             if means[model][name] < top:
                 palette = colors([other for other in others if other != "test"])

@@ -56,6 +56,10 @@ def two_shapes(project):
     project.parameter("    - noise\n", "    - svhn\n")
 
 
+def model_without_a_file(project):
+    project.parameter("others:\n  benchmarks: []\n  names: []", "others:\n  benchmarks:\n  - mnist_5k\n  names:\n  - made")
+
+
 def no_parameters(project):
     (project.folder / "params.yaml").rename(project.folder / "parameters.yaml")
     project.stage("train.py", "vae", *BENCHMARK)
