@@ -24,7 +24,8 @@ def clone(tmp_path_factory):
 
 
 def test_every_stage_runs_and_a_second_repro_does_nothing(clone):
-    assert {name.split("-")[0] for name in clone.first} == set(STAGES)
+    others = {"train_other", "score_other", "evaluate_other"}  # of a model that is not here; test_extend.py runs them
+    assert {name.split("-")[0] for name in clone.first} == set(STAGES) - others
     assert ran(clone.dvc("repro")) == set()
 
 

@@ -66,9 +66,8 @@ def constants(
         others = [name for name in means[model] if name not in ("constant", "train")]
         test = means[model]["test"]
         top = 1.1 * max(min(np.quantile(by_model[model], 0.9), HIGHEST * test), test)
-        within = np.where(by_model[model] <= top, by_model[model], np.nan)  # above stands the legend
-        title = set_title("constant") + ("" if np.isfinite(within).all() else ", cut off ↑")
-        ax.plot(np.arange(256), within, color="black", linewidth=1.2, label=title)
+        title = set_title("constant") + (", cut off ↑" if by_model[model].max() > top else "")  # above stands the legend
+        ax.plot(np.arange(256), np.minimum(by_model[model], top), color="black", linewidth=1.2, label=title)
         for name in others:
             if means[model][name] < top:
                 palette = colors([other for other in others if other != "test"])
