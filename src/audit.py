@@ -29,10 +29,11 @@ LISTS = {
     "run": ("download",),
     "companions.benchmarks": ("train_companion",),
     "probes.benchmarks": ("probe",),
+    "others.benchmarks": ("train_other",),
     "claims.benchmarks": ("dissect", "explain"),
     "claims.curvature": ("curve",),
 }
-NAMES = {"companions.names": "train_companion", "probes.names": "probe"}  # and the second part
+NAMES = {"companions.names": "train_companion", "probes.names": "probe", "others.names": "train_other"}  # and the second part
 HIDDEN = "[core]\n    no_scm = true\n"  # the copy has no history
 
 
