@@ -18,3 +18,8 @@ def files(folder):
 def git(*arguments, cwd=ROOT):
     """What a git command prints."""
     return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout
+
+
+def digits(clone, name, side="in"):
+    """The images of a set of a clone's benchmark mnist_5k, uint8 [N, H, W]."""
+    return np.load(clone.folder / f"data/processed/mnist_5k/{side}/{name}.npy")[:, 0]
