@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 from pathlib import Path
 
 import torch
@@ -21,7 +22,15 @@ def machine() -> dict[str, str | int]:
     }
 
 
+def slug() -> str:
+    """The processor's name and instructions as a file's name."""
+    found = machine()
+    return re.sub(r"[^a-z0-9]+", "_", f"{found['processor']} {found['instructions']}".lower()).strip("_")
+
+
 def store(name: str, result: dict[str, object]) -> None:
     """Write bench/<name>.json: the result and the machine it comes from."""
+    path = Path(__file__).parent / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
     text = json.dumps({"machine": machine(), **result}, indent=1, ensure_ascii=False)
-    Path(__file__).with_name(f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")

@@ -3,14 +3,13 @@
     ratio of a round = our rate / the peer's rate, measured one right after the other
 
 A shared machine drifts, so a bare time means little; the two sides of a ratio see the same minutes. Every comparison does the
-same work on both sides: same batch, same optimiser, same number of parameters within a few per cent (both are stored).
+same work on both sides: same batch, same optimiser, same number of parameters within a few per cent (both are stored). Every
+processor has a file of its own in bench/results/.
 """
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,9 +18,11 @@ from torch import Tensor, nn
 
 import processes
 import score
-from bench.machine import store
+from bench.comparison import Comparison, Work, rate
+from bench.machine import slug, store
 from bench.peers import NormflowsGlow
 from bench.plain import PlainPixelCNN, loaded_batches
+from bench.product import product
 from likelihood.models.base import LikelihoodModel
 from likelihood.models.glow import Glow
 from likelihood.models.pixelcnn import PixelCNN
@@ -29,18 +30,6 @@ from likelihood.models.vae import VAE
 from likelihood.training import Schedule, Training
 
 SHAPE = (1, 28, 28)
-Work = Callable[[], float]  # does some work, returns how many images it did (may be a fraction)
-
-
-class Comparison(NamedTuple):
-    """Two ways of doing the same thing."""
-
-    name: str
-    peer: str
-    ours: Work
-    theirs: Work
-    parameters: tuple[int, int] | None = None
-    note: str = ""
 
 
 def pictures(n: int, shape: tuple[int, int, int] = SHAPE) -> Tensor:
@@ -193,20 +182,13 @@ def vae(images: int) -> list[Comparison]:
     return [Comparison("VAE 784-400-20, an epoch", "DataLoader loop", loop, usual, (count(ours), count(theirs)), note)]
 
 
-def rate(work: Work) -> float:
-    """Images per second of one call."""
-    start = time.perf_counter()
-    done = work()
-    return done / (time.perf_counter() - start)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     torch.manual_seed(0)
     rows = []
-    for comparison in [*glow(), *pixelcnn(), *sampling(), *vae(12_800)]:
+    for comparison in [*glow(), *pixelcnn(), *sampling(), *vae(12_800), *product(128, 400, 1568)]:
         comparison.ours(), comparison.theirs()  # warm up
         pairs = [(rate(comparison.ours), rate(comparison.theirs)) for _ in range(rounds)]
         ratios = [a / b for a, b in pairs]
@@ -222,7 +204,7 @@ def main() -> None:
         }
         rows.append(row)
         print(f"{row['comparison']} / {row['peer']}: {row['ratio']} [{row['ratio_min']}, {row['ratio_max']}]", flush=True)
-    store("results", {"rounds": rounds, "rows": rows})
+    store(f"results/{slug()}", {"rounds": rounds, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Markdown tables of what `make bench` and `make quality` measured, from bench/*.json."""
+"""Markdown tables of what `make bench` and `make quality` measured, from bench/*.json and bench/results/*.json."""
 
 from typing import Any
 
@@ -11,21 +11,32 @@ def machine(results: dict[str, Any]) -> str:
     return f"{found['processor']}, {found['instructions']}, {found['threads']} threads, torch {found['torch']}"
 
 
-def bench_table(results: dict[str, Any]) -> str:
-    """The Markdown table of the benchmark."""
+def bench_table(runs: list[dict[str, Any]]) -> str:
+    """The Markdown table of the benchmark, a column a machine."""
+    names = [run["machine"]["processor"] for run in runs]
     lines = [
-        f"{machine(results)}; median [least, greatest] of {results['rounds']} interleaved rounds.",
+        *(f"- {machine(run)}; median [least, greatest] of {run['rounds']} interleaved rounds." for run in runs),
         "",
-        "| ours | compared with | ratio of speeds | |",
-        "|---|---|--:|---|",
+        f"| ours | compared with | {' | '.join(names)} | |",
+        f"|---|---|{'--:|' * len(runs)}---|",
     ]
-    for row in results["rows"]:
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in (row for run in runs for row in run["rows"]):
+        rows.setdefault((row["comparison"], row["peer"]), row)
+    for key, row in rows.items():
+        found = [next((each for each in run["rows"] if (each["comparison"], each["peer"]) == key), None) for run in runs]
         counts = "parameters {:,} and {:,}".format(*row["parameters"]) if row["parameters"] else ""
         note = "; ".join(text for text in (counts, row["note"]) if text)
-        ratio, least, greatest = (f"{row[key]:,.{2 if row[key] < 10 else 0}f}" for key in ("ratio", "ratio_min", "ratio_max"))
-        spread = f"{ratio} [{least}, {greatest}]"
-        lines.append(f"| {row['comparison']} | {row['peer']} | {spread} | {note} |")
+        lines.append(f"| {' | '.join(key)} | {' | '.join(map(spread, found))} | {note} |")
     return "\n".join(lines)
+
+
+def spread(row: dict[str, Any] | None) -> str:
+    """A ratio with its spread; nothing where a machine has not measured it."""
+    if row is None:
+        return ""
+    ratio, least, greatest = (f"{row[key]:,.{2 if row[key] < 10 else 0}f}" for key in ("ratio", "ratio_min", "ratio_max"))
+    return f"{ratio} [{least}, {greatest}]"
 
 
 def quality_table(results: dict[str, Any]) -> str:
