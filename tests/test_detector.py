@@ -106,7 +106,7 @@ def test_other_images_are_refused(detector, pixels, message):
 
 
 def test_what_is_missing_is_named(small, tmp_path):
-    with pytest.raises(InputError, match=r"data/detectors/mnist/detector\.json is not here: run `dvc repro`, or `dvc pull"):
+    with pytest.raises(InputError, match=r"data/detectors/mnist/detector\.json is not here: name mnist under `run`"):
         Detector.load(small.folder, "mnist")
     with pytest.raises(InputError, match="has no model 'flow'; it has vae, pixelcnn, glow"):
         Detector.load(small.folder, "mnist_5k", ["flow"])

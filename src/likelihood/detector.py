@@ -61,7 +61,10 @@ class Detector:
             facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
             reference, calibration = [pd.read_parquet(folder / f"{name}.parquet") for name in ("reference", "calibration")]
         except FileNotFoundError as error:
-            raise InputError(f"{error.filename} is not here: run `dvc repro`, or `dvc pull --allow-missing`") from None
+            raise InputError(
+                f"{error.filename} is not here: name {benchmark} under `run` in params.yaml, then run `dvc pull --allow-missing`,"
+                " or `dvc repro` to train it"
+            ) from None
         chosen = list(models or facts["models"])
         for model in chosen:
             if model not in facts["models"]:
