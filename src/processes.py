@@ -14,6 +14,8 @@ from collections.abc import Callable
 import torch
 from lightning_fabric import Fabric
 
+import memory
+
 SETTINGS = {"LT_ACCELERATOR", "LT_DEVICES", "LT_STRATEGY", "LT_NUM_NODES"}  # what Fabric reads from the environment
 
 
@@ -24,15 +26,28 @@ def run(function: Callable[[Fabric], None], every_core: bool = False) -> None:
     process returned would go through a pipe that Fabric reads too late for more than 64 kB.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces every process
+    memory.keep()
+    work = functools.partial(_work, function=function)
     fabric, cores = Fabric(), torch.get_num_threads()
     forks = sys.platform == "linux" and fabric.device.type == "cpu" and not SETTINGS & os.environ.keys()
     if every_core and cores > 1 and forks:
         fabric = Fabric(accelerator="cpu", devices=cores, strategy="ddp_fork")
-        fabric.launch(functools.partial(_on_one_thread, function=function))
+        fabric.launch(functools.partial(_on_one_thread, function=work))
     elif os.environ.get("LT_CLI_USED") == "1":  # the processes are there already
-        function(fabric)
+        work(fabric)
     else:
-        fabric.launch(function)
+        fabric.launch(work)
+
+
+def _work(fabric: Fabric, function: Callable[[Fabric], None]) -> None:
+    """Call the function, then take the group of processes apart.
+
+    PyTorch's communication threads would live on while Python shuts down, and now and then one of them aborts a process whose
+    work is done.
+    """
+    function(fabric)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _on_one_thread(fabric: Fabric, function: Callable[[Fabric], None]) -> None:

@@ -84,7 +84,6 @@ def test_two_processes_train_what_one_trains(model, alone, tmp_path):
 def test_processes_that_a_launcher_started_train_what_one_trains(alone, tmp_path):
     folder = workspace(tmp_path)
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1", f"--master_port={free_port()}"]
-    launcher.append(str(ROOT / "src/join.py"))
     settings = {**TWO, "LT_CLI_USED": "1"}
     run(folder, "train.py", "vae", "--benchmark", "mnist_5k", settings=settings, launcher=launcher)
     same_training(folder, alone, "vae")
@@ -122,7 +121,7 @@ def test_what_several_hosts_trained_is_taken_by_the_stage_without_training(start
     clone.write("params.yaml", text.replace("vae:\n  lr:", "vae:\n  lr: 0.001"))
     port = free_port()
     commands = [start(number, port) for number in (0, 1)]
-    script = ["src/join.py", "src/train.py", "vae", "--benchmark", "mnist_5k"]
+    script = ["src/train.py", "vae", "--benchmark", "mnist_5k"]
     printed = together(clone.folder, [([*command, *script], settings) for command, settings in commands])
     assert "".join(printed).count("epoch 2: train") == 1, "one process writes"
     output = clone.dvc("repro", "train_vae")
@@ -154,20 +153,11 @@ def test_a_process_that_has_joined_others_ends_without_threads_that_speak_to_the
     (tmp_path / "script.py").write_text(SCRIPT)
     port = free_port()
     commands = [task(number, port) for number in (0, 1)]
-    joined = [
-        ([*command, str(ROOT / "src/join.py"), "script.py"], {**more, "PYTHONPATH": str(ROOT / "src")})
-        for command, more in commands
-    ]
+    joined = [([*command, "script.py"], {**more, "PYTHONPATH": str(ROOT / "src")}) for command, more in commands]
     for printed in together(tmp_path, joined):
         during, after = [line for line in printed.splitlines() if line.startswith("threads:")]
         assert "gloo" in during
         assert "gloo" not in after
-
-
-def test_joining_without_a_script_says_how():
-    run = subprocess.run([sys.executable, "src/join.py"], cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 1
-    assert run.stderr.startswith("error: name a script and its arguments")
 
 
 def test_several_processes_change_nothing_of_what_the_lock_says_is_run(small, tmp_path):

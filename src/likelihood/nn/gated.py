@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from likelihood.nn.masked import HorizontalConv, MaskedLinear, VerticalConv
+from likelihood.nn.product import PixelLinear
 
 FIRST_KERNEL, KERNEL = 7, 3
 
@@ -38,7 +39,7 @@ class GatedLayer(nn.Module):
         kernel = FIRST_KERNEL if first else KERNEL
         self.first, self.last = first, last
         self.vertical = VerticalConv(len(inputs), 2 * channels, kernel)
-        self.link = nn.Linear(2 * channels, 2 * channels)  # every row above is known: no mask
+        self.link = PixelLinear(2 * channels, 2 * channels)  # every row above is known: no mask
         self.horizontal = HorizontalConv(inputs, gated, kernel // 2 + 1, "A" if first else "B")
         self.residual = None if last else MaskedLinear(features, features)
         self.skip = MaskedLinear(features, features)

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from likelihood.nn.product import PixelLinear, pixelwise
+
 
 def groups(features: int, count: int) -> Tensor:
     """Group 0 … count - 1 of each of `features` features, in order: (features,)."""
@@ -33,7 +35,7 @@ def channel_mask(inputs: Tensor, outputs: Tensor, mask_type: Literal["A", "B"]) 
     return seen.to(torch.get_default_dtype())
 
 
-class MaskedLinear(nn.Linear):
+class MaskedLinear(PixelLinear):
     """A 1×1 convolution on (..., inputs) whose channels obey the order of the colours; arguments are the groups."""
 
     def __init__(self, inputs: Tensor, outputs: Tensor, mask_type: Literal["A", "B"] = "B") -> None:
@@ -43,8 +45,8 @@ class MaskedLinear(nn.Linear):
         self.masked = not bool(mask.all())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply to the last dimension of x."""
-        return F.linear(x, self.weight * self.mask if self.masked else self.weight, self.bias)
+        """Apply to the features of every pixel of x."""
+        return pixelwise(x, self.weight * self.mask if self.masked else self.weight, self.bias)
 
 
 class HorizontalConv(MaskedLinear):

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from likelihood.nn.masked import MaskedLinear, groups
 from likelihood.nn.pixel_distributions import logistic_log_prob
 from likelihood.nn.pixels import to_unit_interval
+from likelihood.nn.product import PixelLinear
 
 COMPONENTS = 10  # of the mixture, as in [1]
 START_LOG_SCALE = -1.5  # the components start side by side along the grey scale, each about as wide as its share of it
@@ -64,7 +65,7 @@ class MixtureOfLogistics(nn.Module):
         self.order, self.colors, self.levels = 1, colors, levels
         self.pairs = [(color, earlier) for color in range(colors) for earlier in range(color)]
         self.sizes = [1, colors, colors, len(self.pairs)]  # logits of the weights, means, log-scales, coefficients
-        self.head = nn.Linear(features, sum(self.sizes) * COMPONENTS)
+        self.head = PixelLinear(features, sum(self.sizes) * COMPONENTS)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         with torch.no_grad():

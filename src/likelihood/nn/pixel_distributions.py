@@ -5,8 +5,9 @@ last cells reach to infinity, so that the levels' probabilities sum to 1),
 
     P(k) = σ((k + 1/2 - mean) / scale) - σ((k - 1/2 - mean) / scale)
 
-computed as log σ(upper) + log σ(-lower) + log(1 - exp(-(upper - lower))), which neither cancels nor underflows. Both ends are
-measured on pixels scaled to [-1, 1].
+computed as log σ(upper) + log σ(-lower) + log(1 - exp(-(upper - lower))), which neither cancels nor underflows. One logarithm
+does for the three: below TAIL, where σ is an exponential, its argument is taken out of it. Both ends are measured on pixels
+scaled to [-1, 1].
 
 References:
     [1] PixelCNN++ (Salimans et al., 2017), https://arxiv.org/abs/1701.05517
@@ -21,18 +22,23 @@ from likelihood.nn.pixels import to_unit_interval
 # Of pixels in [-1, 1]. Below, a scale of 0.1 grey levels of 256: narrower gains nothing. Above, a pixel is black or white by a
 # coin's toss: wider gains nothing, and far from the training images the probability of a cell would underflow to 0.
 LOG_SCALE_LIMIT = 7.0
+TAIL = -30.0  # from here down log σ(t) = t in floats
+FAR = 1e6  # as good as infinity for the end of a cell, and times 0 still 0
 
 
 def logistic_log_prob(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
     """Log-probability of levels x under logistics rounded to `levels` levels, in nats; the shapes broadcast."""
     inverse_scale = torch.exp(-log_scale.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT))
-    width = 2.0 / (levels - 1)
-    lower = (to_unit_interval(x, levels) - 0.5 * width - mean) * inverse_scale
-    cell = width * inverse_scale
-    below_upper = F.logsigmoid(lower + cell).masked_fill(x == levels - 1, 0.0)
-    above_lower = F.logsigmoid(-lower).masked_fill(x == 0, 0.0)
-    inner = torch.log(-torch.expm1(-cell)).masked_fill((x == 0) | (x == levels - 1), 0.0)
-    return below_upper + above_lower + inner
+    half = 1.0 / (levels - 1)
+    center = to_unit_interval(x, levels)
+    above = half + FAR * (x == levels - 1)  # from the pixel to the ends of its cell
+    below = half + FAR * (x == 0)
+    upper = (center + above - mean) * inverse_scale
+    lower = (mean - center + below) * inverse_scale  # minus the lower end
+    cell = 0.5 * (above + below) * inverse_scale
+    inner = torch.tanh(cell) * (1.0 + torch.exp(-2.0 * cell))  # 1 - exp(-2 cell) without cancellation
+    within = torch.log(torch.sigmoid(upper.clamp(min=TAIL)) * torch.sigmoid(lower.clamp(min=TAIL)) * inner)
+    return within + (upper - TAIL).clamp(max=0.0) + (lower - TAIL).clamp(max=0.0)
 
 
 class DiscretizedLogistic:

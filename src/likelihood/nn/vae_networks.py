@@ -16,6 +16,8 @@ import math
 
 from torch import Tensor, nn
 
+from likelihood.nn.product import WideLinear
+
 DEPTH = 3  # convolutions
 
 
@@ -23,11 +25,11 @@ def dense(shape: tuple[int, int, int], hidden: int, latent: int, outputs: int) -
     """Encoder (B, C, H, W) to (B, 2 · latent), decoder (B, latent) to (B, outputs · C, H, W); `hidden` units between."""
     channels, height, width = shape
     dims = math.prod(shape)
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(dims, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent))
+    encoder = nn.Sequential(nn.Flatten(), WideLinear(dims, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent))
     decoder = nn.Sequential(
         nn.Linear(latent, hidden),
         nn.ReLU(),
-        nn.Linear(hidden, outputs * dims),
+        WideLinear(hidden, outputs * dims),
         nn.Unflatten(1, (outputs * channels, height, width)),
     )
     return encoder, decoder

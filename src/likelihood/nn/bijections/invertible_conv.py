@@ -30,7 +30,7 @@ class InvertibleConv1x1(Bijection):
 
     def weight(self) -> Tensor:
         """W, (C, C)."""
-        lower = self.lower.tril(-1) + torch.eye(len(self.log_s)).to(self.lower)
+        lower = self.lower.tril(-1).fill_diagonal_(1.0)
         upper = self.upper.triu(1) + torch.diag(self.sign * self.log_s.exp())
         return self.permutation @ lower @ upper
 

@@ -32,6 +32,6 @@ class Logit(Bijection):
         return (torch.sigmoid(y) - ALPHA) / (1.0 - 2.0 * ALPHA), -self.ladj(y)
 
     def ladj(self, y: Tensor) -> Tensor:
-        """Of the forward map, from its result: -log s - log(1 - s) = softplus(y) + softplus(-y); (B,)."""
-        softplus = torch.nn.functional.softplus
-        return (softplus(y) + softplus(-y) + math.log(1.0 - 2.0 * ALPHA)).sum(dim=(1, 2, 3))
+        """Of the forward map, from its result: -log s - log(1 - s) = |y| + 2 log(1 + exp(-|y|)); (B,)."""
+        size = y.abs()
+        return (size + 2.0 * torch.log(1.0 + torch.exp(-size)) + math.log(1.0 - 2.0 * ALPHA)).sum(dim=(1, 2, 3))
