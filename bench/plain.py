@@ -1,8 +1,11 @@
 """Plain implementations to compare with, written for this comparison, computing the same functions as ours.
 
 The plain Gated PixelCNN is the textbook one: NCHW convolutions with full kernels whose forbidden taps are multiplied by zero, and
-sampling by one full forward pass for each value. The plain VAE loop feeds the same network through a DataLoader of
-torchvision's data set, which decodes one picture at a time, as the usual examples do.
+sampling by one full forward pass for each value. The plain VAE consists of linear layers, its loss is written as in PixelCNN++
+[1], and a DataLoader of torchvision's data set feeds it, which decodes one picture at a time, as in the usual examples.
+
+References:
+    [1] PixelCNN++ (Salimans et al., 2017), https://arxiv.org/abs/1701.05517
 """
 
 from collections.abc import Iterator
@@ -82,6 +85,32 @@ class PlainPixelCNN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Log-probability of uint8 x (B, 1, H, W): (B,) in nats."""
         return -F.cross_entropy(self.logits(x), x[:, 0].long(), reduction="none").sum(dim=(1, 2))
+
+
+class PlainVAE(nn.Module):
+    """The same function as ours of 28×28 grey images, dense, with a discretised logistic for each pixel."""
+
+    def __init__(self, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent))
+        self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, 2 * 784))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """ELBO of uint8 x (B, 1, 28, 28) with one draw of the latent: (B,) in nats."""
+        pixels = x / 127.5 - 1.0
+        mean, logvar = self.encoder(pixels).chunk(2, dim=1)
+        z = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
+        kl = -0.5 * (1.0 + logvar - mean.square() - logvar.exp()).sum(dim=1)
+        return self.log_prob(pixels.flatten(1), *self.decoder(z).chunk(2, dim=1)).sum(dim=1) - kl
+
+    @staticmethod
+    def log_prob(pixels: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+        """Log-probability of each of pixels in [-1, 1], in nats, given its logistic's mean and log-scale."""
+        centered, inverse_scale = pixels - mean, torch.exp(-log_scale)
+        upper, lower = inverse_scale * (centered + 1.0 / 255.0), inverse_scale * (centered - 1.0 / 255.0)
+        within = torch.log((torch.sigmoid(upper) - torch.sigmoid(lower)).clamp(min=1e-12))
+        darkest, brightest = upper - F.softplus(upper), -F.softplus(lower)
+        return torch.where(pixels < -0.999, darkest, torch.where(pixels > 0.999, brightest, within))
 
 
 class Pictures(MNIST):

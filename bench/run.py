@@ -2,14 +2,16 @@
 
     ratio of a round = our rate / the peer's rate, measured one right after the other
 
-A shared machine drifts, so a bare time means little; the two sides of a ratio see the same minutes. Every comparison does the
-same work on both sides: same batch, same optimiser, same number of parameters within a few per cent (both are stored). Every
-processor has a file of its own in bench/results/.
+A shared machine drifts, so a bare time means little; the two sides of a ratio see the same minutes. Each side is a process of its
+own (bench/sides.py) and does the same work: same batch, same optimiser, same number of parameters within a few per cent (both are
+stored). Every processor has a file of its own in bench/results/.
 """
 
 import argparse
+import functools
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +20,12 @@ from torch import Tensor, nn
 
 import processes
 import score
-from bench.comparison import Comparison, Work, rate
+from bench.comparison import Comparison, Work
 from bench.machine import slug, store
 from bench.peers import NormflowsGlow
-from bench.plain import PlainPixelCNN, loaded_batches
+from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.product import product
+from bench.sides import Group, Side
 from likelihood.models.base import LikelihoodModel
 from likelihood.models.glow import Glow
 from likelihood.models.pixelcnn import PixelCNN
@@ -159,9 +162,9 @@ def sampling() -> list[Comparison]:
 def vae(images: int) -> list[Comparison]:
     """An epoch of the VAE by the pipeline's loop against the usual one, which reads pictures through a DataLoader."""
     data = pictures(images).numpy()
-    ours, theirs = [VAE(SHAPE, network="dense", hidden=400, latent=20, likelihood="logistic") for _ in range(2)]
+    ours, theirs = VAE(SHAPE, network="dense", hidden=400, latent=20, likelihood="logistic"), PlainVAE(400, 20)
     schedule = Schedule(lr=1e-5, batch_size=128, epochs=1, epoch_images=images, warmup=0.05, clip_norm=1.0, seed=0)
-    fabric, log_prob = Fabric(accelerator="cpu", devices=1), our_log_prob(theirs)
+    fabric = Fabric(accelerator="cpu", devices=1)
     optimizer = torch.optim.Adam(theirs.parameters(), lr=1e-5)
 
     def loop() -> float:
@@ -172,38 +175,47 @@ def vae(images: int) -> list[Comparison]:
         total = 0.0
         for x in loaded_batches(data, 128):
             optimizer.zero_grad()
-            loss = -log_prob(x).mean()
+            loss = -theirs(x).mean()
             loss.backward()
             optimizer.step()
             total += loss.item()
         return images
 
-    note = "the same model and loss; gradients clipped in ours, not in the peer"
+    note = "the same function; gradients clipped in ours, not in the peer"
     return [Comparison("VAE 784-400-20, an epoch", "DataLoader loop", loop, usual, (count(ours), count(theirs)), note)]
+
+
+GROUPS = (glow, pixelcnn, sampling, functools.partial(vae, 12_800), functools.partial(product, 128, 400, 1568))
+
+
+def measured(group: Group, rounds: int) -> list[dict[str, Any]]:
+    """A row for each comparison of a group."""
+    rows = []
+    with Side(group, ours=True) as ours, Side(group, ours=False) as theirs:
+        for number, comparison in enumerate(group()):
+            ours.rate(number), theirs.rate(number)  # warm up
+            pairs = [(ours.rate(number), theirs.rate(number)) for _ in range(rounds)]
+            ratios = [a / b for a, b in pairs]
+            row = {
+                "comparison": comparison.name,
+                "peer": comparison.peer,
+                "ratio": round(statistics.median(ratios), 3),
+                "ratio_min": round(min(ratios), 3),
+                "ratio_max": round(max(ratios), 3),
+                "images_per_second": [round(statistics.median(side), 3) for side in zip(*pairs, strict=True)],
+                "parameters": comparison.parameters,
+                "note": comparison.note,
+            }
+            rows.append(row)
+            print(f"{row['comparison']} / {row['peer']}: {row['ratio']} [{row['ratio_min']}, {row['ratio_max']}]", flush=True)
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    torch.manual_seed(0)
-    rows = []
-    for comparison in [*glow(), *pixelcnn(), *sampling(), *vae(12_800), *product(128, 400, 1568)]:
-        comparison.ours(), comparison.theirs()  # warm up
-        pairs = [(rate(comparison.ours), rate(comparison.theirs)) for _ in range(rounds)]
-        ratios = [a / b for a, b in pairs]
-        row = {
-            "comparison": comparison.name,
-            "peer": comparison.peer,
-            "ratio": round(statistics.median(ratios), 3),
-            "ratio_min": round(min(ratios), 3),
-            "ratio_max": round(max(ratios), 3),
-            "images_per_second": [round(statistics.median(side), 3) for side in zip(*pairs, strict=True)],
-            "parameters": comparison.parameters,
-            "note": comparison.note,
-        }
-        rows.append(row)
-        print(f"{row['comparison']} / {row['peer']}: {row['ratio']} [{row['ratio_min']}, {row['ratio_max']}]", flush=True)
+    rows = [row for group in GROUPS for row in measured(group, rounds)]
     store(f"results/{slug()}", {"rounds": rounds, "rows": rows})
 
 

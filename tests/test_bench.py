@@ -5,11 +5,15 @@ import pytest
 import torch
 
 from bench import cost
-from bench.plain import PlainPixelCNN, loaded_batches
+from bench.comparison import Comparison
+from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
+from bench.sides import Side
+from likelihood.nn.pixel_distributions import logistic_log_prob
 from likelihood.units import bits_per_dim
 from tests.models import build, images
 
 SHAPE = (1, 9, 8)
+VAE = {"network": "dense", "hidden": 40, "latent": 5, "likelihood": "logistic"}
 
 
 def plain_twin(model, layers, channels):
@@ -38,6 +42,31 @@ def test_the_plain_pixelcnn_computes_the_same_function():
     model = build("pixelcnn", {"layers": 3, "channels": 6, "pixels": "softmax"}, SHAPE)
     x = images(4, SHAPE)
     torch.testing.assert_close(plain_twin(model, 3, 6)(x).detach(), model.log_prob(x))
+
+
+def test_the_plain_vae_computes_the_same_function():
+    torch.set_default_dtype(torch.float64)
+    x = torch.arange(256, dtype=torch.uint8)
+    mean, log_scale = torch.linspace(-1, 1, 9)[:, None], torch.tensor(-2.0)  # where the plain one does not underflow
+    theirs = PlainVAE.log_prob(x / 127.5 - 1.0, mean, log_scale)
+    torch.testing.assert_close(theirs, logistic_log_prob(x, mean, log_scale, 256), rtol=1e-6, atol=1e-6)
+    torch.set_default_dtype(torch.float32)
+    count = [sum(p.numel() for p in model.parameters()) for model in (PlainVAE(40, 5), build("vae", VAE, (1, 28, 28)))]
+    assert count[0] == count[1]
+    assert PlainVAE(40, 5)(images(3, (1, 28, 28))).shape == (3,)
+
+
+def two_works():
+    """A comparison of one image with two."""
+    return [Comparison("one", "two", lambda: 1.0, lambda: 2.0)]
+
+
+def test_either_side_of_a_comparison_works_in_a_process_of_its_own():
+    with Side(two_works, ours=True) as ours, Side(two_works, ours=False) as theirs:
+        assert ours.process.pid != theirs.process.pid
+        assert ours.rate(0) > 0
+        assert theirs.rate(0) > 0
+    assert (ours.process.exitcode, theirs.process.exitcode) == (0, 0)
 
 
 def test_the_data_loader_gives_the_same_pictures():
