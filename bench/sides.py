@@ -35,7 +35,8 @@ class Side:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.pipe.send(None)
+        if self.process.is_alive():  # else its own error is what is to be seen
+            self.pipe.send(None)
         self.process.join()
 
     def rate(self, number: int) -> float:
