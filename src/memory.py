@@ -1,8 +1,8 @@
 """Memory that a network gave back is kept for its next step, on Linux.
 
 glibc returns what is freed in large pieces to the system, which hands it out again page by page, each cleared and mapped anew.
-For a network, whose every step frees and takes the same hundreds of megabytes, that is up to half of the time. Kept, it is used
-again as it is, and the process stays as large as its largest step.
+A network's every step frees and takes the same hundreds of megabytes. Kept, they are used again as they are, and the process
+stays as large as its largest step.
 """
 
 import ctypes

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from likelihood.nn.masked import HorizontalConv, MaskedLinear, VerticalConv
 from likelihood.nn.product import PixelLinear
+from likelihood.nn.tanh import tanh
 
 FIRST_KERNEL, KERNEL = 7, 3
 
@@ -24,7 +25,7 @@ FIRST_KERNEL, KERNEL = 7, 3
 def gate(x: Tensor) -> Tensor:
     """tanh(a) · σ(b) of the two halves of the last dimension."""
     a, b = x.chunk(2, dim=-1)
-    return torch.tanh(a) * torch.sigmoid(b)
+    return tanh(a) * torch.sigmoid(b)
 
 
 class GatedLayer(nn.Module):
@@ -61,6 +62,6 @@ class GatedLayer(nn.Module):
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Whole images: v and h (B, H, W, inputs) to the next v, h and skip, each (B, H, W, channels)."""
         convolved = self.vertical(v)
-        link = F.pad(self.link(convolved), (0, 0, 0, 0, 1, 0))[:, :-1]  # row r hears of rows up to r - 1
+        link = F.pad(self.link(convolved), (0, 0, 0, 0, 1, -1))  # row r hears of rows up to r - 1
         h, skip = self.horizontal_out(self.horizontal(h), link, h)
         return self.vertical_out(convolved, v), h, skip

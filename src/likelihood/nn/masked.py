@@ -36,7 +36,7 @@ def channel_mask(inputs: Tensor, outputs: Tensor, mask_type: Literal["A", "B"]) 
 
 
 class MaskedLinear(PixelLinear):
-    """A 1×1 convolution on (..., inputs) whose channels obey the order of the colours; arguments are the groups."""
+    """A 1×1 convolution whose channels obey the order of the colours; arguments are the groups."""
 
     def __init__(self, inputs: Tensor, outputs: Tensor, mask_type: Literal["A", "B"] = "B") -> None:
         super().__init__(len(inputs), len(outputs))
@@ -45,7 +45,7 @@ class MaskedLinear(PixelLinear):
         self.masked = not bool(mask.all())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply to the features of every pixel of x."""
+        """Apply to images (B, H, W, inputs) or rows (n, inputs)."""
         return pixelwise(x, self.weight * self.mask if self.masked else self.weight, self.bias)
 
 
@@ -59,9 +59,9 @@ class HorizontalConv(MaskedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to all pixels of x at once."""
-        width = x.shape[2]
-        padded = F.pad(x, (0, 0, self.kernel - 1, 0))
-        return super().forward(torch.cat([padded[:, :, k : k + width] for k in range(self.kernel)], dim=-1))
+        moves = [min(k, x.shape[2]) for k in range(self.kernel - 1, 0, -1)]
+        past = [F.pad(x, (0, 0, k, -k)) for k in moves]  # moved k columns to the right
+        return super().forward(torch.cat([*past, x], dim=-1))
 
     def at(self, window: Tensor) -> Tensor:
         """One pixel column: window (B, k, inputs) holds its k - 1 left neighbours and itself; (B, outputs)."""

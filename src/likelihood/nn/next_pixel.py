@@ -26,6 +26,7 @@ from likelihood.nn.masked import MaskedLinear, groups
 from likelihood.nn.pixel_distributions import logistic_log_prob
 from likelihood.nn.pixels import to_unit_interval
 from likelihood.nn.product import PixelLinear
+from likelihood.nn.tanh import tanh
 
 COMPONENTS = 10  # of the mixture, as in [1]
 START_LOG_SCALE = -1.5  # the components start side by side along the grey scale, each about as wide as its share of it
@@ -82,7 +83,7 @@ class MixtureOfLogistics(nn.Module):
         value = to_unit_interval(x, self.levels)
         means = list(mean.unbind(-2))  # each (..., components)
         for number, (color, earlier) in enumerate(self.pairs):
-            means[color] = means[color] + torch.tanh(coefficients[..., number, :]) * value[..., earlier, None]
+            means[color] = means[color] + tanh(coefficients[..., number, :]) * value[..., earlier, None]
         mean = torch.stack(torch.broadcast_tensors(*means[:colors]), dim=-2)
         nats = logistic_log_prob(x[..., :colors, None], mean, log_scale[..., :colors, :], self.levels)
         return F.log_softmax(weight, dim=-1) + nats.cumsum(dim=-2)

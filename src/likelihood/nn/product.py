@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def pixelwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def pixelwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Multiply images (B, H, W, inputs), or rows (n, inputs), by weight (outputs, inputs): the same shape with `outputs`."""
     if x.dim() != 4:
         return F.linear(x, weight, bias)

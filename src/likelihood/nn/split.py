@@ -15,6 +15,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from likelihood.nn.narrow import NarrowConv
+from likelihood.nn.tanh import tanh
+
 LOG_2PI = math.log(2.0 * math.pi)
 MAX_LOG_STD = 2.0
 
@@ -30,14 +33,14 @@ class Split(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.kept = channels // 2
-        self.prior = nn.Conv2d(self.kept, 2 * (channels - self.kept), 3, padding=1)
+        self.prior = NarrowConv(self.kept, 2 * (channels - self.kept))
         nn.init.zeros_(self.prior.weight)
         nn.init.zeros_(self.prior.bias)
 
     def mean_and_log_std(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Parameters of p(left | kept), each (B, H, W, C - kept)."""
         mean, log_std = self.prior(kept.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).chunk(2, dim=-1)
-        return mean, MAX_LOG_STD * torch.tanh(log_std / MAX_LOG_STD)
+        return mean, MAX_LOG_STD * tanh(log_std / MAX_LOG_STD)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the kept half (B, H, W, kept), z (B, H, W, C - kept), and log p(left | kept), (B,) in nats."""
