@@ -213,7 +213,7 @@ def measured(group: Group, rounds: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
     rows = [row for group in GROUPS for row in measured(group, rounds)]
     store(f"results/{slug()}", {"rounds": rounds, "rows": rows})
