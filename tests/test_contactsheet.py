@@ -14,8 +14,10 @@ def test_a_row_has_the_likeliest_images_in_order_and_then_the_least_likely(shape
     figure = contactsheet.sheet({"test": (images, values), "noise": (images[:3], values[:3])}, "glow", "mnist", "bits_per_dim")
     shown = [np.asarray(ax.images[0].get_array()) for ax in figure.axes]
     levels = [
-        list(dict.fromkeys(int(level) for level in row[0].reshape(row.shape[1], -1)[:, 0] if level != 255)) for row in shown
+        list(dict.fromkeys(int(level) for level in row[1].reshape(row.shape[1], -1)[:, 0] if level != contactsheet.FRAME))
+        for row in shown
     ]
+    assert all((row[[0, -1]] == contactsheet.FRAME).all() and (row[:, [0, -1]] == contactsheet.FRAME).all() for row in shown)
     assert levels[0] == list(range(8))
     assert levels[1] == list(range(12, 20))
     assert levels[2] == levels[3] == sorted(int(value) for value in values[:3])

@@ -10,6 +10,7 @@ from likelihood.units import Unit
 
 EACH = 8  # images at either end
 SIZE = 0.62  # inches of an image
+FRAME = 190  # grey of the frames
 
 
 def sheet(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], model: str, in_name: str, unit: Unit) -> Figure:
@@ -45,8 +46,7 @@ def sheet(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], model: str, in_name
 
 
 def strip(images: np.ndarray) -> np.ndarray:
-    """Images (n, C, H, W) beside each other with a white line between: (H, W') or (H, W', 3)."""
-    _, channels, height, _ = images.shape
-    line = np.full((channels, height, 1), 255, np.uint8)
-    wide = np.concatenate([part for image in images for part in (image, line)][:-1], axis=2)
-    return wide[0] if channels == 1 else wide.transpose(1, 2, 0)
+    """Images (n, C, H, W) beside each other, each in a frame that shows where a white one ends: (H + 2, W') or (H + 2, W', 3)."""
+    framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=FRAME)
+    wide = np.concatenate([framed[0], *framed[1:, ..., 1:]], axis=2)
+    return wide[0] if len(wide) == 1 else wide.transpose(1, 2, 0)
