@@ -4,11 +4,12 @@ Reads data/scores/<benchmark>/in and data/processed/<benchmark>/in. The scored v
 permutation of `seed`. Writes to data/detectors/<benchmark>, without any image,
 
     reference.parquet      statistics and code lengths of the half that scores are fitted on
-    calibration.parquet    every score of the other half (likelihood/calibration.py)
-    detector.json          shape of the images, models, versions of the codecs
+    calibration.parquet    the level of every score of the other half (likelihood/calibration.py)
+    detector.json          shape of the images, models, versions of the codecs, and how many training pictures were resized or of
+                           lossy formats
 
 and metrics/detectors/<benchmark>.csv: the share of the in-set's test images, which neither half has, that every score flags at
-some rates of false alarms, beside the rate itself.
+some rates of false alarms, beside the rate itself, by what was just written.
 """
 
 import argparse
@@ -21,13 +22,13 @@ import pandas as pd
 import params
 import stage
 from evaluate import MODELS, read_statistics
-from likelihood import calibration, codecs, selection
-from likelihood.data import images
-from likelihood.errors import InputError
+from likelihood import calibration, codecs, selection, tables
+from likelihood.data import counts, images
 from likelihood.scores import base as scores
 
 RATES = (0.01, 0.05, 0.1)
 DIGITS = 4
+PUBLISHED = {"resized": 0.0, "lossy": 0.0}  # images of published sets are as they are
 
 
 def known(
@@ -57,36 +58,37 @@ def main() -> None:
     pixels = {name: np.array(images.load(source / f"{name}.npy")[rows]) for name, rows in index.items()}
     statistics = {name: {model: found[name].drop(columns="index") for model, found in by_model.items()} for name in index}
     count = len(index["val"])
-    if count < 4:
-        raise InputError(
-            f"{source}/val.npy has {count} images: four are needed to calibrate; raise preprocess.validation_fraction"
-        )
-    fit, rest = np.split(selection.compared("val", count, count, seed), [count // 2])
+    fit, rest = np.split(selection.compared("val", count, count, seed), [count - counts.calibrating(count)])
     codes = {name: codecs.lengths(x) for name, x in pixels.items()}
-    learnt = reference(codes["val"], statistics["val"], fit)
-    judges = calibration.fitted(known(np.empty((count, 0)), codes["val"], statistics["val"], fit))
-    held_out = calibration.scored(judges, known(pixels["val"], codes["val"], statistics["val"], rest))
+    learnt = reference(codes["val"], statistics["val"], fit).astype(np.float32)  # what the models' numbers are exact to
+    judges = calibration.judges(learnt, list(MODELS))
+    held_out = known(pixels["val"], codes["val"], statistics["val"], rest)
+    values, margins = calibration.scored(judges, held_out), calibration.margins(judges, held_out)
+    levels = pd.DataFrame({name: calibration.levels(values[name].to_numpy(), margins[name].to_numpy()) for name in judges})
+    described = {
+        "shape": list(pixels["val"].shape[1:]),
+        "models": {model: {key: facts[model][key] for key in ("draws", "unit")} for model in MODELS},
+        "codecs": codecs.versions(),
+        "prepared": json.loads((source / "statistics.json").read_text(encoding="utf-8")).get("prepared", PUBLISHED),
+    }
+    detector = Path("data/detectors") / benchmark
+    with images.replaced(detector) as folder:
+        for name, table in ((calibration.REFERENCE, learnt), (calibration.LEVELS, levels)):
+            table.to_parquet(folder / name, index=False, compression="zstd")
+        (folder / "detector.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     everyone = np.arange(len(index["test"]))
-    fresh = calibration.scored(judges, known(pixels["test"], codes["test"], statistics["test"], everyone))
+    judged = calibration.Calibration.load(detector, list(MODELS)).judged(
+        known(pixels["test"], codes["test"], statistics["test"], everyone)
+    )
     rows = []
     for name in judges:
-        p = calibration.p_values(held_out[name].to_numpy(), fresh[name].to_numpy())
+        p = judged[f"{name}.p"]
         rows += [
             (benchmark, *name.split("."), rate, round(float((p <= rate).mean()), DIGITS), len(rest), len(p)) for rate in RATES
         ]
     table = pd.DataFrame(rows, columns=["benchmark", "model", "score", "rate", "flagged", "calibrated", "n"])
     place = Path("metrics/detectors") / f"{benchmark}.csv"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(place, index=False)
-    described = {
-        "shape": list(pixels["val"].shape[1:]),
-        "models": {model: {key: facts[model][key] for key in ("draws", "unit")} for model in MODELS},
-        "codecs": codecs.versions(),
-    }
-    with images.replaced(Path("data/detectors") / benchmark) as folder:
-        for name, table in (("reference", learnt), ("calibration", held_out)):  # single precision is enough, and half the size
-            table.astype(np.float32).to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
-        (folder / "detector.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    tables.save(place, table.to_csv(index=False))
     print(f"fitted on {len(fit)}, calibrated on {len(rest)} images")
 
 

@@ -3,10 +3,12 @@
 It depends on all of params.yaml and its output never changes, so it runs after every edit and makes nothing else run.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Any
 
+import origin
 import params
 import stage
 from likelihood.data import base as data
@@ -30,9 +32,11 @@ from rules import (
     some_of,
 )
 
-OUTPUT = Path("data/checked")
+OUTPUT, IMAGES = Path("data/checked"), Path("data/own")
 RESERVED = ("train", "val", "test", "bits_per_dim", "nats")  # what stands beside the sets in tables and metrics
 NO_MODELS = ("all", "none", "images")  # and beside the models
+TAKEN = ("claims", "detectors", "scores")  # and beside the benchmarks
+LONGEST = 200  # characters of a message that are the user's own
 TOP = ("seed", "run", "benchmarks", "own", "model", *MODELS, "companions", "probes", "others", "claims", *SECTIONS)
 
 
@@ -62,12 +66,14 @@ def check(values: dict[str, Any]) -> None:
     if not isinstance(values["benchmarks"], dict) or not values["benchmarks"]:
         raise InputError("params.yaml: benchmarks must map names to benchmarks, at least one")
     for name in values["benchmarks"]:
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]{0,99}", name, re.ASCII) or name in TAKEN:
+            words = "a name of up to 100 of a-z, A-Z, 0-9, _ and -, and none of"
+            raise InputError(f"params.yaml: benchmarks.{shown(name)} must be {words} {', '.join(TAKEN)}")
         benchmark(name, values)
     for name in values["run"]:
         if name not in values["benchmarks"]:
-            raise InputError(
-                f"params.yaml: run names {name!r}, which benchmarks does not define; defined: {', '.join(values['benchmarks'])}"
-            )
+            defined = ", ".join(values["benchmarks"])
+            raise InputError(f"params.yaml: run names {quoted(name)}, which benchmarks does not define; defined: {defined}")
     extras("companions", values, COMPANIONS, {"seeds": SEEDS, "mutation": between(0.0, 1.0)})
     if values["companions"]["benchmarks"] and values["seed"] in values["companions"]["seeds"]:
         raise InputError(
@@ -89,11 +95,13 @@ def extras(here: str, values: dict[str, Any], known: tuple[str, ...], rules: dic
 def own_sets(declared: Any) -> None:  # noqa: ANN401
     """Check the declarations of the user's own data sets."""
     if not isinstance(declared, dict):
-        raise InputError(f"params.yaml: own is {declared!r}; it must map names to data sets, or be {{}}")
+        raise InputError(f"params.yaml: own is {quoted(declared)}; it must map names to data sets, or be {{}}")
     for name in declared:
-        if not re.fullmatch(r"[a-z0-9_]+", str(name)) or name in RESERVED or name in data.names():
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]{1,100}", name) or name in (*RESERVED, *data.names()):
             taken = ", ".join((*RESERVED, *data.names()))
-            raise InputError(f"params.yaml: own.{name} must be a name of a-z, 0-9 and _, and none of {taken}")
+            raise InputError(
+                f"params.yaml: own.{shown(name)} must be a name of a-z, 0-9 and _, and none of {taken}, nor longer than 100"
+            )
         section(f"own.{name}", declared[name], OWN_SET, required=tuple(OWN_SET))
 
 
@@ -157,11 +165,11 @@ def section(
 def known_keys(name: str, entry: Any, required: tuple[str, ...], known: tuple[str, ...] = ()) -> None:  # noqa: ANN401
     """Refuse what is not a mapping, a key that is not known, and a missing one."""
     if not isinstance(entry, dict):
-        raise InputError(f"params.yaml: {name} is {entry!r}; it must hold keys and values")
+        raise InputError(f"params.yaml: {name} is {quoted(entry)}; it must hold keys and values")
     prefix = f"{name}." if name else ""
     for key in entry:
         if key not in (known or required):
-            raise InputError(f"params.yaml: {prefix}{key} is not a known key; known here: {', '.join(known or required)}")
+            raise InputError(f"params.yaml: {prefix}{shown(key)} is not a known key; known here: {', '.join(known or required)}")
     for key in required:
         if key not in entry:
             raise InputError(f"params.yaml: {prefix}{key} is missing")
@@ -170,14 +178,31 @@ def known_keys(name: str, entry: Any, required: tuple[str, ...], known: tuple[st
 def allow(key: str, value: Any, rule: Rule) -> None:  # noqa: ANN401
     """Refuse a value that its rule does not accept."""
     if not rule.accepts(value):
-        raise InputError(f"params.yaml: {key} is {value!r}; it must be {rule.allowed}")
+        raise InputError(f"params.yaml: {key} is {quoted(value)}; it must be {rule.allowed}")
+
+
+def shown(text: object) -> str:
+    """A key as a message shows it: on one line, without what a terminal would obey, and not too long."""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def quoted(value: object) -> str:
+    """A value likewise, as Python writes it."""
+    return shown(repr(value))
 
 
 def main() -> None:
     """Check params.yaml and leave the constant output."""
-    check(params.load())
+    values = params.load()
+    check(values)
+    origin.bring()
+    for name in values["own"]:  # before DVC tries to hash them
+        own.find(name, values["own"], IMAGES).hashable()
     OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text("params.yaml was checked\n", encoding="utf-8")
+    partial = OUTPUT.with_name(f".{OUTPUT.name}.partial")
+    partial.write_text("params.yaml was checked\n", encoding="utf-8")
+    os.replace(partial, OUTPUT)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 Writes in/train.npy, in/test.npy and out/<set>.npy. What had to be fetched stays in data/downloads/, outside DVC, so nothing is
 fetched twice; a folder of <set>/<split>.npz named by the environment variable LIKELIHOOD_IMAGES is tried first. A user's own
-images are in data/own/<set>/.
+images are in data/own/<set>/; in/prepared.json says how many of their pictures were resized or of lossy formats.
 """
 
 import argparse
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 
+import origin
 import params
 import stage
 from likelihood.data import base, fetching, images, own
@@ -28,9 +30,15 @@ def main() -> None:
     entry = params.of_benchmark(values, benchmark)
     sets = {name: own.find(name, values["own"], OWN) for name in (entry["in"], *entry["out"])}
     in_set = sets[entry["in"]]
+    origin.bring()
+    for dataset in sets.values():
+        if isinstance(dataset, Own):
+            dataset.hashable()
     with images.replaced(Path("data/raw") / benchmark) as folder:
         if isinstance(in_set, Own):
-            splits = in_set.in_set()
+            splits, prepared = in_set.in_set()
+            (folder / "in").mkdir()
+            (folder / "in/prepared.json").write_text(json.dumps(prepared) + "\n", encoding="utf-8")
         else:
             splits = {split: fetched(entry["in"], in_set, split) for split in ("train", "test")}
         for split, pixels in splits.items():
@@ -51,8 +59,8 @@ def out_pixels(name: str, dataset: own.DataSet, shape: tuple[int, ...]) -> np.nd
 def fetched(name: str, dataset: base.Published | base.Part, split: str) -> np.ndarray:
     """One split's pixels, with a line that says where they came from."""
     folder = os.environ.get(fetching.FOLDER_VARIABLE)
-    pixels, origin = fetching.fetch(name, dataset, split, DOWNLOADS, Path(folder) if folder else None)
-    print(f"{name} {split}: {len(pixels)} images from {origin}")
+    pixels, source = fetching.fetch(name, dataset, split, DOWNLOADS, origin.root() / folder if folder else None)
+    print(f"{name} {split}: {len(pixels)} images from {source}")
     return pixels
 
 

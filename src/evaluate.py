@@ -130,10 +130,8 @@ def main() -> None:
     with Live(f"metrics/{benchmark}/ood", dvcyaml=None, save_dvc_exp=False, report=None) as live:
         live.summary = rounded(summary)
     versions = Path("metrics") / benchmark / "ood" / "codecs.json"
-    versions.write_text(json.dumps(codecs.versions(), indent=1) + "\n", encoding="utf-8")
-    place = Path("metrics/scores") / f"{benchmark}.csv"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    table.round(DIGITS).to_csv(place, index=False)
+    tables.save(versions, json.dumps(codecs.versions(), indent=1) + "\n")
+    tables.save(Path("metrics/scores") / f"{benchmark}.csv", table.round(DIGITS).to_csv(index=False))
     folder = Path("plots") / benchmark / "tables"
     with images.replaced(folder) as partial:
         tables.write(partial, pd.concat(likelihoods, ignore_index=True), curves)

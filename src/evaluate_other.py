@@ -74,7 +74,7 @@ def main() -> None:
     }
     place = metrics / "other" / f"{model}.json"
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    tables.save(place, json.dumps(summary, indent=1) + "\n")
     with images.replaced(Path("metrics/scores") / benchmark / model) as folder:
         compared.round(DIGITS).to_csv(folder / "scores.csv", index=False)
     with images.replaced(plots / "other" / model) as folder:

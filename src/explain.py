@@ -22,7 +22,7 @@ from PIL import Image
 import params
 import stage
 from evaluate import MODELS, read_statistics, rounded
-from likelihood import claimfigures, codecs, metrics, samples, selection
+from likelihood import claimfigures, codecs, metrics, samples, selection, tables
 from likelihood.data import base as data
 from likelihood.data import images
 from likelihood.units import bits_per_dim, in_unit
@@ -91,7 +91,7 @@ def main() -> None:
     means = {model: {name: float(found.mean()) for name, found in likelihoods[model].items()} for model in MODELS}
     numbers, parts = split(statistics["glow"], facts["glow"]["dims"], outs)
     found: dict[str, Any] = {"split": numbers}
-    drawn = {"split": claimfigures.split(parts, in_name)}
+    drawn = {"split": claimfigures.split(parts, in_name)} if parts else {}  # there are none where all images are alike
     if "constant" in outs and len(likelihoods["glow"]["constant"]) == 256:
         levels = {model: likelihoods[model]["constant"] for model in MODELS}
         found["constants"] = {model: constants(levels[model]) for model in MODELS}
@@ -104,16 +104,17 @@ def main() -> None:
     found["code"] = code
     grids = {model: newest_samples(Path("metrics") / benchmark / "train" / model / "plots/images/samples") for model in MODELS}
     processed = Path("data/processed") / benchmark
-    found["samples"] = {out: look_of_samples(processed, out, grids, seed) for out in outs if data.natural(out)}
+    natural = [out for out in outs if data.natural(out) and len(statistics["glow"][out]) > 1]  # one half is to learn from
+    found["samples"] = {out: look_of_samples(processed, out, grids, seed) for out in natural}
     drawn["entropy"] = claimfigures.entropy(code, {m: means[m] for m in MODELS if units[m] == "bits_per_dim"}, in_name)
-    tables = {model: pd.read_csv(claims / f"{model}.csv") for model in MODELS}
+    dissected = {model: pd.read_csv(claims / f"{model}.csv") for model in MODELS}
     for experiment, name, xlabel, title in (
         ("contrast", "contrast", "contrast λ", "images of less and less contrast"),
         ("epoch", "training", "epoch", "likelihood by epoch, from the snapshots"),
     ):
-        of = {model: table[table["experiment"] == experiment] for model, table in tables.items()}
+        of = {model: table[table["experiment"] == experiment] for model, table in dissected.items()}
         drawn[name] = claimfigures.lines(of, units, in_name, xlabel, title, reverse=experiment == "contrast")
-    (claims / "explain.json").write_text(json.dumps(rounded(found), indent=1) + "\n", encoding="utf-8")
+    tables.save(claims / "explain.json", json.dumps(rounded(found), indent=1) + "\n")
     with images.replaced(Path("plots/claims") / benchmark) as folder:
         for name, figure in drawn.items():
             figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})

@@ -18,7 +18,7 @@ import pandas as pd
 
 import params
 import stage
-from likelihood import comparison, heatmap
+from likelihood import comparison, heatmap, tables
 from likelihood.data import base as data
 from likelihood.data import images
 from likelihood.scores import base as scores
@@ -62,11 +62,11 @@ def main() -> None:
     inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
     shown = pairs(table, inside)
     ranked = comparison.ranking(table, [(benchmark, out) for benchmark, out in shown if data.natural(out)])
-    table.to_csv(Path("metrics/scores.csv"), index=False)
+    tables.save(Path("metrics/scores.csv"), table.to_csv(index=False))
     summary: dict[str, dict[str, float]] = {}
     for row in ranked.itertuples():
         summary.setdefault(row.model, {})[row.score] = row.worst
-    Path("metrics/ranking.json").write_text(json.dumps({"worst": summary}, indent=1) + "\n", encoding="utf-8")
+    tables.save(Path("metrics/ranking.json"), json.dumps({"worst": summary}, indent=1) + "\n")
     groups = {
         title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if data.natural(out) == which]
         for title, which in (("pictures", True), ("made", False))

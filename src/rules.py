@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from likelihood.data import counts
 from likelihood.errors import InputError
 
 MODELS = ("vae", "pixelcnn", "glow")
@@ -137,14 +138,14 @@ def _annotated(file: Path) -> list[tuple[str, Rule]]:
 
 SECTIONS: dict[str, dict[str, Rule]] = {
     "preprocess": {"validation_fraction": between(0.0, 1.0)},
-    "score": {"images": integer(2, 10_000_000)},
+    "score": {"images": integer(counts.LEAST, 10_000_000)},
     "evaluate": {"bootstrap": integer(100, 1_000_000), "images": integer(25, 10_000_000)},
     "plot": {"bins": integer(5, 1000)},
 }
 OWN_SET: dict[str, Rule] = {
     "height": integer(1, 4096),
     "width": integer(1, 4096),
-    "channels": Rule("1 or 3", lambda v: number(v) and v in (1, 3)),
+    "channels": Rule("1 or 3", lambda v: isinstance(v, int) and not isinstance(v, bool) and v in (1, 3)),
     "convert": Rule("true or false", lambda v: isinstance(v, bool)),
 }
 COMPANIONS = (*(f"{model}_{kind}" for kind in ("seeds", "background") for model in MODELS), "pixelcnn_local")

@@ -14,7 +14,7 @@ from tests.helpers import ROOT, git
 SRC = ROOT / "src"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 TRAININGS = {"train_vae", "train_pixelcnn", "train_glow"}
-LAYERS = ["errors", "units", "selection", "contrast", "data", "nn", "models", "training", "progress"]
+LAYERS = ["errors", "units", "counts", "selection", "contrast", "data", "nn", "models", "training", "progress"]
 LAYERS += ["gradients", "regret", "curvature"]
 LAYERS += [
     "codecs",
@@ -191,7 +191,7 @@ RERUNS = {
     "claims.benchmarks": set(),
     "claims.curvature": set(),
     "claims.images": {"dissect"},
-    "score.images": {"score_in", "score_out", "score_companion", "score_other", "probe"},
+    "score.images": {"preprocess", "score_in", "score_out", "score_companion", "score_other", "probe"},
     "score.draws.vae": {"score_in-vae", "score_out-vae", "dissect-vae", "score_companion"},
     "score.draws.pixelcnn": {"score_in-pixelcnn", "score_out-pixelcnn", "dissect-pixelcnn", "score_companion"},
     "score.draws.glow": {"score_in-glow", "score_out-glow", "dissect-glow", "score_companion"},

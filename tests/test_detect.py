@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from tests.clone import environment
 from tests.helpers import digits
 
 BENCHMARK = ("--benchmark", "mnist_5k")
+ONE = ("--model", "glow", "--model", "glow")  # a name given twice is one
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +34,11 @@ def pictures(small, tmp_path_factory):
     return folder
 
 
-def detect(small, *arguments):
+def detect(small, *arguments, **variables):
     done = subprocess.run(
         [sys.executable, "src/detect.py", *map(str, arguments)],
         cwd=small.folder,
-        env=environment(),
+        env=environment() | variables,
         capture_output=True,
         text=True,
     )
@@ -87,15 +90,67 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_done(small, p
     assert "2 skipped" in done.stderr
 
 
+def test_every_picture_of_a_file_has_a_line_whatever_its_name_and_deep_ones_are_skipped(small, tmp_path):
+    first, second = (Image.fromarray(x) for x in digits(small, "test")[:2])
+    names = [b"caf\xe9.png", b"two\nlines.png", b"esc\x1b[31mred.png", "\u65e5.png".encode()]
+    for name in names:
+        first.save(os.fsdecode(os.fsencode(tmp_path) + b"/" + name), format="PNG")
+    for suffix in ("gif", "tiff", "webp", "png"):
+        first.save(tmp_path / f"two.{suffix}", save_all=True, append_images=[second])
+    Image.fromarray(np.full((28, 28), 4000, np.uint16)).save(tmp_path / "deep.png")
+    done = detect(small, *BENCHMARK, *ONE, tmp_path, *sorted(tmp_path.glob("two*")), PYTHONIOENCODING="ascii")
+    shown = ["caf\\xe9.png", "esc\\x1b[31mred.png", "two\\nlines.png", "\\u65e5.png"]
+    shown += [f"two.{suffix}[{number}]" for suffix in ("gif", "png", "tiff", "webp") for number in range(2)]
+    assert sorted(line.split("/")[-1] for line in done.stdout.splitlines()) == sorted(shown)
+    assert "skipped: " in done.stderr
+    assert "deep.png has more than 8 bits per channel (16)" in done.stderr
+    assert "note: 5 of the files were named twice; each is looked at once" in done.stderr
+    assert "10 of 12 pictures are alike once converted" in done.stderr
+    assert done.returncode == 2
+
+
+def test_no_reader_no_space_and_an_end_from_outside_are_not_taken_for_a_verdict(small, pictures, tmp_path):
+    command = [sys.executable, "src/detect.py", *BENCHMARK, *ONE]
+    settings = {"cwd": small.folder, "env": environment(), "capture_output": True, "text": True}
+    piped = 'set -o pipefail; "$@" | head -1'
+    done = subprocess.run(["bash", "-c", piped, "bash", *command, pictures], **settings)
+    assert done.stdout
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    done = subprocess.run(["sh", "-c", '"$@" >/dev/full', "sh", *command, pictures], **settings)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the standard output cannot be written (No space left on device)")
+    np.savez(tmp_path / "many.npz", images=np.repeat(digits(small, "test")[:1], 100_000, axis=0))
+    settings = {"cwd": small.folder, "env": environment(), "stderr": subprocess.PIPE, "text": True}
+    (tmp_path / "found.csv").write_text("older")
+    with subprocess.Popen([*command, "--output", tmp_path / "found.csv", tmp_path / "many.npz"], **settings) as process:
+        while not (partial := tmp_path / ".found.csv.partial").exists() or not partial.stat().st_size:
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (-signal.SIGTERM, "interrupted\n")
+    assert sorted(os.listdir(tmp_path)) == ["found.csv", "many.npz"]
+    assert (tmp_path / "found.csv").read_text() == "older"
+
+
 WRONG = {
     "no file": (["nowhere"], "nowhere does not exist: name pictures, folders or .npz files"),
     "an empty folder": (["EMPTY"], "there is no file in it"),
     "an unknown score": (["--score", "glow.magic", "IMAGES"], "there is no score 'glow.magic'; there are vae."),
     "a rate that cannot be told": (
         ["--rate", "0.001", "IMAGES"],
-        "--rate is 0.001; 30 calibration images can tell rates from",
+        "--rate is 0.001; 30 calibration images cannot tell rates below 0.033, and 0.001 takes 1997 held-out images",
     ),
-    "a rate of one": (["--rate", "1", "IMAGES"], "--rate is 1.0;"),
+    "a rate of one": (["--rate", "1", "IMAGES"], "--rate is 1: it must be from 1e-06 to below 1"),
+    "a rate of nothing": (["--rate", "0", "IMAGES"], "--rate is 0: it must be"),
+    "a rate that is no number": (["--rate", "nan", "IMAGES"], "--rate is nan: it must be"),
+    "no name of a score": (["--score", "", "IMAGES"], "there is no score ''"),
+    "no score of some models together": (
+        ["--model", "vae", "--model", "glow", "IMAGES"],
+        "of these models name the score that flags, by --score: vae.",
+    ),
+    "a folder as output, named first": (["--output", "FOLDER", "nowhere"], "folder.csv is a folder: name a file"),
     "another kind of file": (["--output", "found.txt", "IMAGES"], "found.txt must end in .csv or .json"),
     "a folder that is not there": (["--output", "no/found.csv", "IMAGES"], "no is not a folder: make it first"),
     "an unknown model": (["--model", "flow", "IMAGES"], "has no model 'flow'; it has vae, pixelcnn, glow"),
@@ -106,7 +161,8 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG)
 def test_bad_input_is_one_sentence_and_status_2(small, pictures, tmp_path, case):
     arguments, message = WRONG[case]
-    places = {"EMPTY": tmp_path, "IMAGES": pictures}
+    (tmp_path / "folder.csv").mkdir()
+    places = {"EMPTY": tmp_path, "IMAGES": pictures, "FOLDER": tmp_path / "folder.csv"}
     done = detect(small, *BENCHMARK, *[places.get(word, word) for word in arguments])
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()

@@ -99,6 +99,18 @@ def test_a_user_s_own_images_are_an_in_set_and_an_out_set(monkeypatch):
     assert written() == before
 
 
+@pytest.mark.parametrize("link", ["holidays", "holidays/more"])
+def test_a_link_to_a_folder_is_refused_as_dvc_would_not_see_its_pictures_change(monkeypatch, tmp_path, link):
+    (tmp_path / "elsewhere").mkdir()
+    place = Path("data/own") / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "elsewhere")
+    own = {"holidays": {"height": 6, "width": 8, "channels": 3, "convert": False}}
+    with pytest.raises(InputError, match=rf"^data/own/{link} is a link to a folder, behind which DVC does not look"):
+        run(monkeypatch, {"b": {"in": "holidays", "out": ["constant"]}}, own=own)
+    assert not Path("data/raw").exists()
+
+
 def test_an_unknown_benchmark_is_refused_with_the_known_ones(monkeypatch):
     with pytest.raises(InputError, match=r"no benchmark 'b' .* the known ones are digits"):
         run(monkeypatch, {"digits": DIGITS})
@@ -123,3 +135,15 @@ def test_the_folder_named_by_the_environment_is_used(monkeypatch, tmp_path):
     with pytest.raises(InputError, match=r"mine/mnist_5k/train\.npz is not mnist_5k train: .*SHA-256"):
         run(monkeypatch, {"b": DIGITS})
     assert written() == {}
+
+
+def test_a_folder_named_from_where_an_experiment_was_started_is_found(monkeypatch, tmp_path):
+    path = tmp_path / "mine/mnist_5k/train.npz"
+    path.parent.mkdir(parents=True)
+    np.savez(path, images=np.zeros((4000, 28, 28), np.uint8))
+    (tmp_path / ".dvc/tmp/exps/x").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / ".dvc/tmp/exps/x")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("LIKELIHOOD_IMAGES", "mine")
+    with pytest.raises(InputError, match=r"mine/mnist_5k/train\.npz is not mnist_5k train"):
+        run(monkeypatch, {"b": DIGITS})

@@ -1,5 +1,7 @@
 """A user's own images: what is taken, what is converted, and what is refused with the name of the file."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -35,18 +37,18 @@ def test_pictures_of_the_declared_shape_are_used_as_they_are(tmp_path, suffix, c
     folder = pictures(tmp_path / "mine", pixels, "pgm" if (suffix, channels) == ("ppm", 1) else suffix)
     dataset = declared(folder, channels)
     assert dataset.shape == pixels.shape[1:]
-    splits = dataset.in_set()
+    splits, _ = dataset.in_set()
     assert {name: len(part) for name, part in splits.items()} == {"train": 16, "test": 4}
     assert as_set(splits["train"]) | as_set(splits["test"]) == as_set(pixels) == as_set(dataset.out_set())
     assert not as_set(splits["train"]) & as_set(splits["test"])
-    again = dataset.in_set()
+    again, _ = dataset.in_set()
     assert all(np.array_equal(splits[name], again[name]) for name in splits)
 
 
 def test_arrays_are_used_as_they_are_and_an_out_set_is_their_test(tmp_path):
     np.savez(tmp_path / "train.npz", images=COLOUR[:4])
     np.savez(tmp_path / "test.npz", images=COLOUR[4:])
-    splits = declared(tmp_path).in_set()
+    splits, _ = declared(tmp_path).in_set()
     np.testing.assert_array_equal(splits["train"], COLOUR[:4])
     np.testing.assert_array_equal(splits["test"], COLOUR[4:])
     (tmp_path / "train.npz").unlink()
@@ -81,6 +83,38 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path):
     np.testing.assert_array_equal(declared(tmp_path).out_set()[0], PIXELS[0])
 
 
+def test_pictures_that_are_alike_are_counted_and_said(tmp_path, capsys):
+    declared(pictures(tmp_path / "different")).in_set()
+    assert capsys.readouterr().err == ""
+    same = pictures(tmp_path / "same")
+    for number in range(3):
+        Image.fromarray(PIXELS[0]).save(same / f"again{number}.bmp")
+    for use in (declared(same).in_set, declared(same, convert=True).out_set):
+        use()
+        assert capsys.readouterr().err == f"warning: {same}: 4 of 23 pictures are alike\n"
+
+
+def test_pictures_that_become_alike_by_conversion_are_counted_and_said(tmp_path, capsys):
+    for number in range(12):  # black, on a transparent ground
+        clear = np.zeros((4, 5, 4), np.uint8)
+        clear[number // 5, number % 5, 3] = 255
+        Image.fromarray(clear).save(tmp_path / f"{number:02d}.png")
+    Image.fromarray(clear).save(tmp_path / "again.png")
+    pixels, _ = declared(tmp_path, convert=True).in_set()
+    assert not pixels["train"].any()
+    cause = "11 of them only once converted (size, colours, transparency laid on black)"
+    assert capsys.readouterr().err == f"warning: {tmp_path}: 13 of 13 pictures are alike, {cause}\n"
+
+
+def test_images_of_arrays_that_are_alike_are_counted_over_both_files(tmp_path, capsys):
+    np.savez(tmp_path / "train.npz", images=PIXELS[:6])
+    np.savez(tmp_path / "test.npz", images=PIXELS[5:9])
+    declared(tmp_path).in_set()
+    assert capsys.readouterr().err == f"warning: {tmp_path}: 2 of 10 pictures are alike\n"
+    declared(tmp_path).out_set()
+    assert capsys.readouterr().err == ""
+
+
 def broken(folder):
     (folder / "half.png").write_bytes((folder / "01.png").read_bytes()[:60])
 
@@ -105,6 +139,34 @@ def postscript(folder):
     Image.fromarray(COLOUR[0]).save(folder / "program.eps")
 
 
+def film(folder):
+    first, second = (Image.fromarray(image) for image in PIXELS[:2])
+    first.save(folder / "film.tiff", save_all=True, append_images=[second])
+
+
+def pipe(folder):
+    os.mkfifo(folder / "pipe.png")
+
+
+def link_to_a_folder(folder):
+    (folder / "others").symlink_to(folder.parent)
+
+
+def broken_link(folder):
+    (folder / "gone.png").symlink_to("nothing.png")
+
+
+def two_lines(folder):
+    (folder / "two\nlines.png").write_text("")
+
+
+def no_unicode(folder):
+    try:
+        (folder / os.fsdecode(b"caf\xe9.png")).write_text("")
+    except OSError as error:  # as of macOS
+        pytest.skip(f"no such name here: {error}")
+
+
 def array(folder):
     np.savez(folder / "test.npz", images=COLOUR)
 
@@ -114,8 +176,14 @@ WRONG_PICTURES = [
     (text, r"notes\.txt cannot be read as a picture"),
     (larger, r"larger\.png is 8×8 of the kind RGB, but params\.yaml declares 4×5 of the kind RGB"),
     (grey, r"grey\.png is 4×5 of the kind L, but params\.yaml declares 4×5 of the kind RGB"),
-    (deep, r"deep\.png has pixels of the kind I;16: save it with 8 bits a channel"),
+    (deep, r"deep\.png has more than 8 bits per channel \(16\): save it with 8 bits per channel"),
     (postscript, r"program\.eps cannot be read as a picture"),
+    (film, r"film\.tiff holds several pictures: save each as a file of its own$"),
+    (pipe, r"pipe\.png cannot be read \(it is a pipe, a socket or a device\): replace or remove it$"),
+    (link_to_a_folder, r"others cannot be read \(it is a link to a folder\): replace or remove it$"),
+    (broken_link, r"gone\.png cannot be read \(it is a link to nothing\): replace or remove it$"),
+    (two_lines, r"two\\nlines\.png cannot be read as a picture"),
+    (no_unicode, r"caf\\xe9\.png cannot be read as a picture"),
     (array, r"holds both test\.npz and 00\.png"),
 ]
 
@@ -146,14 +214,20 @@ def test_wrong_arrays_are_named(tmp_path, images, message):
         declared(tmp_path).in_set()
 
 
+def test_an_array_that_is_a_pipe_is_named(tmp_path):
+    os.mkfifo(tmp_path / "test.npz")
+    with pytest.raises(InputError, match=r"test\.npz cannot be read \(it is a pipe, a socket or a device\)"):
+        declared(tmp_path).out_set()
+
+
 def test_an_absent_an_empty_and_a_very_small_folder_are_named(tmp_path):
     with pytest.raises(InputError, match="mine is not a folder"):
         declared(tmp_path / "mine").out_set()
     (tmp_path / ".hidden").write_text("")
     with pytest.raises(InputError, match="is empty: put pictures there"):
         declared(tmp_path).out_set()
-    with pytest.raises(InputError, match="holds 9 pictures: at least 10 are needed"):
-        declared(pictures(tmp_path / "few", PIXELS[:9])).in_set()
+    with pytest.raises(InputError, match="holds 5 pictures: at least 6 are needed, or 44 where a tenth is held out"):
+        declared(pictures(tmp_path / "few", PIXELS[:5])).in_set()
 
 
 def test_a_name_is_looked_for_among_the_declared_sets_first(tmp_path):

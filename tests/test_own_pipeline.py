@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 import check
 import params
 from tests.clone import Clone, environment, ran
-from tests.helpers import ROOT
+from tests.helpers import ROOT, git
 
 OWN = """own:
   mine:
@@ -82,6 +83,42 @@ def test_the_documented_example_of_own_images_is_allowed():
     values["benchmarks"] |= example["benchmarks"]
     check.check({**values, "run": ["holidays"]})
     assert len(text.splitlines()) <= 10
+
+
+def lock(clone, revision):
+    """The hash of the user's own pictures, by the lock of a commit or of the workspace."""
+    text = git("show", f"{revision}:dvc.lock", cwd=clone.folder) if revision else clone.read("dvc.lock")
+    return {
+        dep["md5"]
+        for stage in yaml.safe_load(text)["stages"].values()
+        for dep in stage.get("deps", [])
+        if dep["path"] == "data/own"
+    }
+
+
+def test_experiments_beside_the_workspace_find_the_pictures_and_train_nothing_again(clone):
+    clone.commit()
+    aside = ran(clone.dvc("exp", "run", "--temp", "-n", "aside", "-S", "plot.bins=41"))
+    clone.dvc("exp", "run", "--queue", "-n", "queued", "-S", "plot.bins=42")
+    clone.dvc("queue", "start")
+    deadline = time.monotonic() + 300
+    while re.search(r"Queued|Running", status := clone.dvc("queue", "status")) and time.monotonic() < deadline:
+        time.sleep(2)
+    assert "Success" in status, status + clone.dvc("queue", "logs", "queued", check=False)
+    assert aside == {"check", "plotpictures"}
+    for name in ("aside", "queued"):
+        (revision,) = git("for-each-ref", "--format=%(objectname)", f"refs/exps/**/{name}", cwd=clone.folder).split()
+        assert lock(clone, revision) == lock(clone, None)
+    clone.dvc("exp", "apply", "aside")
+    assert ran(clone.dvc("repro")) == set()
+
+
+def test_a_picture_that_has_changed_is_seen_beside_the_workspace_too(clone):
+    note = clone.folder / "data/own/mine/.note"  # no picture, but DVC does not know that
+    note.write_text("new")
+    output = clone.dvc("exp", "run", "--temp", "-S", "plot.bins=43")
+    assert ran(output) == {"check", "downloadpictures", "plotpictures"}
+    note.unlink()
 
 
 def test_a_changed_picture_is_seen_and_a_broken_one_named_before_anything_is_trained(clone):

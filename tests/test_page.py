@@ -32,9 +32,18 @@ def pulled(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(pulled):
-    dvc("plots", "show", cwd=pulled)
+def shown(pulled):
+    """What `dvc plots show` prints."""
+    return dvc("plots", "show", cwd=pulled)
+
+
+@pytest.fixture(scope="module")
+def page(pulled, shown):
     return pulled / "dvc_plots" / "index.html"
+
+
+def test_every_plot_is_there_after_a_pull(shown):
+    assert "failed to load" not in shown
 
 
 def test_the_committed_lock_belongs_to_the_committed_code_and_parameters(pulled):
@@ -137,7 +146,9 @@ def test_the_page_fits_a_laptop_s_screen(page, tmp_path):
     assert int(width) <= int(screen) == 1366
 
 
-def test_contact_sheets_stand_on_the_page_where_their_stage_has_run(small, tmp_path):
+def test_contact_sheets_are_files_where_their_stage_has_run_and_make_a_page_of_their_own(small, tmp_path):
+    sheets = small.folder / "plots/mnist_5k/contact"
+    assert sorted(path.name for path in sheets.iterdir()) == ["glow.png", "pixelcnn.png", "vae.png"]
     small.dvc("plots", "show", "-o", str(tmp_path / "page"), "plots/mnist_5k/contact")
     dom, console, _ = browse(tmp_path / "page" / "index.html", tmp_path)
     assert not console

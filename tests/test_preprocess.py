@@ -1,6 +1,7 @@
 """The stage preprocess, run on small raw folders written here."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def write_raw(shape, train=40, out=("noise", "other")):
 
 
 def run(monkeypatch, seed=0, validation_fraction=0.25):
-    values = {"seed": seed, "preprocess": {"validation_fraction": validation_fraction}}
+    values = {"seed": seed, "preprocess": {"validation_fraction": validation_fraction}, "score": {"images": 2000}}
     monkeypatch.setattr(params, "load", lambda: values)
     monkeypatch.setattr(sys, "argv", ["preprocess.py", "--benchmark", "b"])
     preprocess.main()
@@ -103,9 +104,49 @@ def test_train_and_val_always_have_an_image_each(count, validation_fraction):
     assert sorted([*val, *train]) == list(range(count))
 
 
-def test_a_single_training_image_cannot_be_split():
-    with pytest.raises(InputError, match="1 training image"):
-        preprocess.split(1, 0, 0.5)
+@pytest.mark.parametrize(("train", "fraction", "held"), [(1, 0.5, 0), (34, 0.1, 3), (4, 0.999, 3)])
+def test_too_few_images_for_a_detector_are_refused_before_anything_is_written(monkeypatch, train, fraction, held):
+    write_raw((4, 6), train=train)
+    message = rf"^of {train} training images preprocess\.validation_fraction {fraction} holds {held} out, but a detector needs 4"
+    with pytest.raises(InputError, match=message):
+        run(monkeypatch, validation_fraction=fraction)
+    assert not Path("data/processed").exists()
+
+
+def test_what_is_advised_suffices_and_one_image_less_does_not(monkeypatch):
+    with pytest.raises(InputError) as refused:
+        preprocess.detector(34, 0.1, 2000)
+    images_needed, pictures = map(int, re.search(r"take (\d+) training images \((\d+) pictures", str(refused.value)).groups())
+    larger = float(re.search(r"validation_fraction (0\.\d+)$", str(refused.value))[1])
+    assert preprocess.detector(images_needed, 0.1, 2000).startswith("4 of 35 images are held out; 2 calibrate a detector")
+    assert preprocess.detector(34, larger, 2000).startswith("4 of 34")
+    assert pictures == 44
+    for few, fraction in ((images_needed - 1, 0.1), (34, larger - 0.001)):
+        with pytest.raises(InputError):
+            preprocess.detector(few, fraction, 2000)
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "scored", "told"),
+    [
+        (48_000, 0.1, 2000, "1000 calibrate a detector, which can tell rates of false alarms from 0.001"),
+        (366, 0.1, 2000, "19 calibrate a detector, which can tell rates of false alarms from 0.05"),
+        (
+            365, 0.1, 2000,
+            "18 calibrate a detector, which can tell rates of false alarms from 0.053; for 0.05 take 366 training images"
+            " (457 pictures, of which a fifth is for testing), or preprocess.validation_fraction 0.101",
+        ),
+        (48_000, 0.1, 4, "2 calibrate a detector, which can tell rates of false alarms from 0.34; for 0.05 take score.images 37"),
+    ],
+)  # fmt: skip
+def test_the_rate_that_a_detector_will_tell_is_said_at_the_start(count, fraction, scored, told):
+    assert preprocess.detector(count, fraction, scored).endswith(told)
+
+
+def test_the_start_says_it(monkeypatch, capsys):
+    write_raw((4, 6))
+    run(monkeypatch)
+    assert capsys.readouterr().out.startswith("10 of 40 images are held out; 5 calibrate a detector, which can tell rates")
 
 
 def test_a_missing_raw_file_is_named_and_the_earlier_output_stays(monkeypatch):

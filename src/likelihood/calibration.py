@@ -7,16 +7,30 @@ An image that comes from where these come from has p ≤ α with a probability o
 that have p ≤ α gives a rate of false alarms of α. That is for one score, chosen beforehand, and on average over validation sets;
 for a given one the rate varies by about sqrt(α (1 − α) / n). The best epoch was chosen on the same images, which is neglected.
 
+Scores that are equal up to the rounding of what they are made of are ties, and count as ≥. A statistic is known to RESOLUTION of
+its size (likelihood/densities.py), so a score to
+
+    τ = max(RESOLUTION |s|, sqrt(Σ_k (∂s/∂t_k · RESOLUTION t_k)²))
+
+by the propagation of independent errors, the derivatives by differences. Held-out images whose intervals s ± τ overlap, directly
+or by way of others, are ties; the upper end of their intervals together is the *level* of each, and #{i : level_i ≥ s(x)} is what
+p counts. So a held-out image has the same p however its score was rounded, and p is never smaller than without ties.
+
 References:
     [1] Algorithmic learning in a random world (Vovk, Gammerman & Shafer, 2005), chapter 2
     [2] Testing for outliers with conformal p-values (Bates et al., 2023), https://arxiv.org/abs/2104.08279
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from likelihood import comparison
+from likelihood.densities import RESOLUTION
 from likelihood.scores import base as scores
+
+REFERENCE, LEVELS = "reference.parquet", "calibration.parquet"
 
 
 def samples(x: np.ndarray, codes: pd.DataFrame, statistics: dict[str, pd.DataFrame]) -> dict[str, scores.Sample]:
@@ -41,12 +55,86 @@ def fitted(reference: dict[str, scores.Sample]) -> dict[str, scores.Score]:
     return found
 
 
+def judges(reference: pd.DataFrame, models: list[str]) -> dict[str, scores.Score]:
+    """Every score of single images of these models, fitted on a table of columns `code.<codec>` and `<model>.<statistic>`."""
+    statistics = {model: _part(reference, model) for model in models}
+    nothing = np.empty((len(reference), 0))  # scores fit on numbers alone
+    return fitted(samples(nothing, _part(reference, "code"), statistics))
+
+
+def _part(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """The columns that begin with `<prefix>.`, without it."""
+    return table[[name for name in table if name.startswith(f"{prefix}.")]].rename(columns=lambda name: name[len(prefix) + 1 :])
+
+
+def _model(name: str) -> str:
+    """The model of `<model>.<score>`."""
+    return name.split(".")[0]
+
+
 def scored(judges: dict[str, scores.Score], known: dict[str, scores.Sample]) -> pd.DataFrame:
     """Every score of every image: a row an image, a column a judge."""
-    return pd.DataFrame({name: judge.score(known[name.split(".")[0]]) for name, judge in judges.items()})
+    return pd.DataFrame({name: judge.score(known[_model(name)]) for name, judge in judges.items()})
+
+
+def margins(judges: dict[str, scores.Score], known: dict[str, scores.Sample]) -> pd.DataFrame:
+    """τ of every score of every image: how far it is uncertain because its statistics are rounded."""
+    found = scored(judges, known)
+    squares = found * 0.0
+    for model, sample in known.items():
+        own = {name: judge for name, judge in judges.items() if _model(name) == model}
+        for column in sample.statistics:
+            step = pd.DataFrame(0.0, index=found.index, columns=list(own))
+            for sign in (-1.0, 1.0):
+                moved = sample.statistics.assign(**{column: sample.statistics[column] * (1.0 + sign * RESOLUTION)})
+                shift = scored(own, {model: sample._replace(statistics=moved)}) - found[list(own)]
+                step = np.maximum(step, shift.abs())
+            squares[list(own)] += step**2
+    return np.maximum(np.sqrt(squares), RESOLUTION * found.abs())
+
+
+def levels(values: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    """The level of each of n calibration images (n,): the largest score that does not tell an image from it or from its ties."""
+    order = np.argsort(values - margins, kind="stable")
+    highest = np.maximum.accumulate((values + margins)[order])
+    ends = np.append((values - margins)[order][1:] > highest[:-1], True)  # where a group of ties ends
+    group = np.cumsum(np.append(0, ends[:-1]))
+    found = np.empty(len(values))
+    found[order] = highest[ends][group]
+    return found
 
 
 def p_values(calibration: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """p of scores (N,), by the scores of n calibration images."""
+    """p of scores (N,), by the levels of n calibration images."""
     below = np.searchsorted(np.sort(calibration), values, side="left")
     return (1 + len(calibration) - below) / (1 + len(calibration))
+
+
+class Calibration:
+    """What a detector knows beside its models, as the stage `calibrate` leaves it in a folder.
+
+    Arguments:
+        reference: statistics and code lengths of the images that scores are fitted on (`judges`).
+        levels: of the other half, a column a score, `<model>.<score>`.
+        models: which ones to use; scores of all models at once are calibrated for all, and left out without one of them.
+    """
+
+    def __init__(self, reference: pd.DataFrame, levels: pd.DataFrame, models: list[str]) -> None:
+        every = {name.split(".")[0] for name in reference} - {"code"}
+        partial = set(models) < every
+        found = judges(reference, models)
+        self.judges = {name: judge for name, judge in found.items() if not (partial and _model(name) == comparison.ALL_MODELS)}
+        self.levels = levels
+
+    @classmethod
+    def load(cls, folder: Path, models: list[str]) -> "Calibration":
+        """Read it; FileNotFoundError where a file is missing."""
+        return cls(pd.read_parquet(folder / REFERENCE), pd.read_parquet(folder / LEVELS), models)
+
+    def judged(self, known: dict[str, scores.Sample]) -> pd.DataFrame:
+        """Of every image, from `samples`: `<model>.<score>`, higher is more outlying, and `<model>.<score>.p` in (0, 1]."""
+        found, columns = scored(self.judges, known), {}
+        for name in self.judges:
+            columns[name] = found[name].to_numpy()
+            columns[f"{name}.p"] = p_values(self.levels[name].to_numpy(), columns[name])
+        return pd.DataFrame(columns)

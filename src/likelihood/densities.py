@@ -6,8 +6,12 @@
     SVM    minus the distance to the boundary that leaves out ν = 10 % of the reference [2]
     Gaussian    ½ (t - mean)ᵀ S⁻¹ (t - mean),    S the covariance shrunk by as much as its error asks for [3]; for many statistics
 
-Whitening lets a statistic speak for itself, not for what it shares with the others; directions in which the reference does not
-vary are left out. Nothing here is tuned: bandwidth, ν and the SVM's kernel width are the libraries' and the field's defaults.
+Whitening lets a statistic speak for itself, not for what it shares with the others. A statistic is a sum in single precision,
+known to about RESOLUTION of its size: its last digits differ with the size of the batch and the processor. A spread of less than
+FLOOR of these roundings is taken for rounding: the reference does not vary there, and differences are measured in units of COARSE
+roundings instead, so that rounding tells nothing and an image that really differs is far away. Such directions do not count as
+dimensions of the density. Nothing here is tuned: bandwidth, ν and the SVM's kernel width are the libraries' and the field's
+defaults.
 
 References:
     [1] Multivariate density estimation (Scott, 1992), section 6.3
@@ -18,46 +22,66 @@ References:
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.covariance import LedoitWolf
+from sklearn.covariance import ledoit_wolf
 from sklearn.neighbors import KernelDensity
 from sklearn.svm import OneClassSVM
 
-SMALLEST = 1e-9  # eigenvalue of the correlations below which a direction is numerical noise
+RESOLUTION = 2.0**-20  # of its size, or of one nat: how exactly a statistic is known; the largest error seen is 0.7 of it
+FLOOR, COARSE = 100.0, 10_000.0  # roundings: a tenth of a per mille of a statistic, one per cent
 NU = 0.1
 
 Detector = Callable[[np.ndarray], np.ndarray]  # statistics (N, d) to outlyingness (N,)
 
 
-def whitening(reference: np.ndarray) -> Detector:
-    """Map from statistics (N, d) to whitened ones (N, at most d, at least 1) of a reference (M, d)."""
-    mean, std = reference.mean(axis=0), reference.std(axis=0)
-    std = np.where(std > 0.0, std, 1.0)
-    values, vectors = np.linalg.eigh(np.cov((reference - mean) / std, rowvar=False).reshape(len(mean), len(mean)))
-    keep = values > SMALLEST
-    if not keep.any():  # a reference all alike
-        return lambda statistics: (statistics - mean) / std
-    matrix = vectors[:, keep] / np.sqrt(values[keep])
-    return lambda statistics: (statistics - mean) / std @ matrix
+def scale(reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and spread of statistics (M, d), and how much rounding there is in units of that spread, (d,) each."""
+    rounding = RESOLUTION * np.maximum(np.sqrt((reference**2).mean(axis=0)), 1.0)
+    std = units(reference.std(axis=0), rounding)
+    return reference.mean(axis=0), std, rounding / std
+
+
+def units(spread: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """What to measure differences in, (d,): the spread of a reference, or COARSE roundings where that is rounding alone."""
+    return np.where(spread > FLOOR * rounding, spread, COARSE * rounding)
+
+
+def empirical(z: np.ndarray) -> np.ndarray:
+    """The covariance of centred statistics (M, d)."""
+    return z.T @ z / max(len(z) - 1, 1)
+
+
+def shrunk(z: np.ndarray) -> np.ndarray:
+    """The covariance of centred statistics (M, d), shrunk by Ledoit and Wolf."""
+    return ledoit_wolf(z, assume_centered=True)[0]
+
+
+def whitening(reference: np.ndarray, covariance: Callable[[np.ndarray], np.ndarray] = empirical) -> tuple[Detector, int]:
+    """Map from statistics (N, d) to whitened ones (N, d) of a reference (M, d), and in how many directions that one varies."""
+    mean, std, rounding = scale(reference)
+    values, vectors = np.linalg.eigh(covariance((reference - mean) / std))
+    spread, rounding = np.sqrt(np.maximum(values, 0.0)), np.sqrt(rounding**2 @ vectors**2)
+    matrix = vectors / units(spread, rounding)
+    return lambda statistics: (statistics - mean) / std @ matrix, int((spread > FLOOR * rounding).sum())
 
 
 def kde(reference: np.ndarray) -> Detector:
     """Minus the log-density of statistics (N, d) under a kernel density fitted to a reference (M, d)."""
-    whiten = whitening(reference)
-    y = whiten(reference)
-    density = KernelDensity(bandwidth=len(y) ** (-1.0 / (y.shape[1] + 4))).fit(y)
+    whiten, directions = whitening(reference)
+    bandwidth = len(reference) ** (-1.0 / (directions + 4))
+    # A tree of a single leaf: between several, scikit-learn 1.9 loses the density of images far from all, by tens of nats.
+    density = KernelDensity(bandwidth=bandwidth, leaf_size=len(reference)).fit(whiten(reference))
     return lambda statistics: -density.score_samples(whiten(statistics))
 
 
 def one_class_svm(reference: np.ndarray) -> Detector:
     """Minus the decision function of a one-class SVM fitted to a reference (M, d)."""
-    whiten = whitening(reference)
-    machine = OneClassSVM(nu=NU, gamma="scale").fit(whiten(reference))
+    whiten, directions = whitening(reference)
+    # gamma="scale", by the variance of one that each direction has, or would have.
+    machine = OneClassSVM(nu=NU, gamma=1.0 / max(directions, 1)).fit(whiten(reference))
     return lambda statistics: -machine.decision_function(whiten(statistics))
 
 
 def gaussian(reference: np.ndarray) -> Detector:
     """Minus the log-density, up to a constant, of statistics (N, d) under a Gaussian fitted to a reference (M, d)."""
-    mean, std = reference.mean(axis=0), reference.std(axis=0)
-    std = np.where(std > 0.0, std, 1.0)
-    normal = LedoitWolf().fit((reference - mean) / std)
-    return lambda statistics: 0.5 * normal.mahalanobis((statistics - mean) / std)
+    whiten, _ = whitening(reference, shrunk)
+    return lambda statistics: 0.5 * (whiten(statistics) ** 2).sum(axis=1)

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from likelihood import codecs
-from likelihood.calibration import fitted, p_values, samples, scored
+from likelihood.calibration import Calibration, samples
 from likelihood.data import images
 from likelihood.errors import InputError
 from likelihood.models import checkpoint
@@ -23,6 +23,7 @@ from likelihood.models.base import LikelihoodModel
 from likelihood.units import in_unit
 
 BATCH = 200  # images of which all is known at a time
+FACTS = {"shape", "models", "codecs", "prepared"}
 
 
 class Detector:
@@ -31,18 +32,12 @@ class Detector:
     Arguments:
         models: by name, in evaluation mode, on the device that is to be used.
         facts: detector.json of the stage `calibrate`.
-        reference: statistics and code lengths of the images to fit on, columns `code.<codec>` and `<model>.<statistic>`.
-        calibration: scores of the other half, a column a judge, `<model>.<score>`.
+        calibration: the scores of these models, fitted and calibrated by that stage.
     """
 
-    def __init__(
-        self, models: dict[str, LikelihoodModel], facts: dict[str, Any], reference: pd.DataFrame, calibration: pd.DataFrame
-    ) -> None:
+    def __init__(self, models: dict[str, LikelihoodModel], facts: dict[str, Any], calibration: Calibration) -> None:
         self.models, self.facts, self.calibration = models, facts, calibration
         self.shape: tuple[int, ...] = tuple(facts["shape"])  # (C, H, W)
-        statistics = {model: part(reference, model) for model in models}
-        nothing = np.empty((len(reference), 0))  # scores fit on numbers alone
-        self.judges = fitted(samples(nothing, part(reference, "code"), statistics))
 
     @classmethod
     def load(cls, root: Path, benchmark: str, models: Iterable[str] | None = None, device: str = "cpu") -> "Detector":
@@ -59,27 +54,29 @@ class Detector:
         folder = root / "data" / "detectors" / benchmark
         try:
             facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
-            reference, calibration = [pd.read_parquet(folder / f"{name}.parquet") for name in ("reference", "calibration")]
+            if facts.keys() != FACTS:
+                raise InputError(f"{folder} was written by another version of this project: run `dvc repro`, or pull it again")
+            chosen = list(models or facts["models"])
+            calibration = Calibration.load(folder, [model for model in chosen if model in facts["models"]])
         except FileNotFoundError as error:
             raise InputError(
                 f"{error.filename} is not here: name {benchmark} under `run` in params.yaml, then run `dvc pull --allow-missing`,"
                 " or `dvc repro` to train it"
             ) from None
-        chosen = list(models or facts["models"])
         for model in chosen:
             if model not in facts["models"]:
                 raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
         weights = {model: root / "data" / "models" / benchmark / model / "best.safetensors" for model in chosen}
-        return cls({model: checkpoint.load(path)[1].to(device) for model, path in weights.items()}, facts, reference, calibration)
+        return cls({model: checkpoint.load(path)[1].to(device) for model, path in weights.items()}, facts, calibration)
 
     @property
     def names(self) -> list[str]:
         """The scores that there are, as `<model>.<score>`; those of `all` models and of `none` among them."""
-        return list(self.judges)
+        return list(self.calibration.judges)
 
     def least_rate(self) -> float:
         """The least rate of false alarms that the calibration images can tell."""
-        return 1.0 / (1 + len(self.calibration))
+        return 1.0 / (1 + len(self.calibration.levels))
 
     def other_codecs(self) -> list[str]:
         """The codecs whose version is another than that which the calibration rests on."""
@@ -120,13 +117,5 @@ class Detector:
         for model, network in self.models.items():
             nats = statistics[model]["log_prob"].to_numpy()
             columns[f"{model}.{network.unit}"] = in_unit(nats, network.dims, network.unit)
-        values = scored(self.judges, samples(x, codecs.lengths(x), statistics))
-        for name in self.judges:
-            columns[name] = values[name].to_numpy()
-            columns[f"{name}.p"] = p_values(self.calibration[name].to_numpy(), columns[name])
-        return pd.DataFrame(columns)
-
-
-def part(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    """The columns that begin with `<prefix>.`, without it."""
-    return table[[name for name in table if name.startswith(f"{prefix}.")]].rename(columns=lambda name: name[len(prefix) + 1 :])
+        judged = self.calibration.judged(samples(x, codecs.lengths(x), statistics))
+        return pd.concat([pd.DataFrame(columns), judged], axis=1)

@@ -1,5 +1,6 @@
 """The tables that figures and pages are drawn from: likelihood of every image, histograms of them, ROC curves."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,14 @@ import pandas as pd
 BIN_WIDTH = 0.1  # bits/dim; histograms of the page, where the reader cannot choose
 LIMIT = 12.0  # bits/dim; a histogram ends here, for a bound has no upper end
 ROC_POINTS = 200
+
+
+def save(path: Path, text: str) -> None:
+    """Write a file of text, whole or not at all; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
 
 
 def likelihoods(model: str, unit: str, name: str, index: np.ndarray, values: np.ndarray) -> pd.DataFrame:

@@ -1,9 +1,12 @@
 """Wrong images."""
 
+import os
 import pickle
 
 import numpy as np
+from PIL import Image
 
+from tests.picturefiles import png
 from tests.wrong.project import BENCHMARK
 
 
@@ -54,7 +57,7 @@ def empty_folder(project):
 
 
 def too_few_pictures(project):
-    project.own(count=9)
+    project.own(count=5)
     project.pictures()
 
 
@@ -66,6 +69,59 @@ def unreadable_picture(project):
 
 def picture_of_another_size(project):
     project.own(size=(20, 30))
+    project.pictures()
+
+
+def too_few_for_a_detector(project):
+    project.change("params.yaml", "validation_fraction: 0.1", "validation_fraction: 0.0005")
+    project.stage("preprocess.py", *BENCHMARK)
+
+
+def no_picture(project):
+    (project.own() / "notes.txt").write_text("not a picture")
+    project.pictures()
+
+
+def more_than_8_bits(project):
+    (project.own() / "03.png").write_bytes(png(16, 2, bytes(6 * 28), width=28, height=28))
+    project.pictures()
+
+
+def several_pictures(project):
+    frames = [Image.fromarray(np.full((28, 28), level, np.uint8)) for level in (0, 255)]
+    frames[0].save(project.own() / "film.gif", save_all=True, append_images=frames[1:])
+    project.pictures()
+
+
+def picture_of_another_kind(project):
+    Image.new("RGB", (28, 28)).convert("LAB").save(project.own() / "lab.tiff")
+    project.pictures()
+
+
+def too_many_pixels(project):
+    (project.own() / "03.png").write_bytes(png(1, 0, b"", width=30_000, height=30_000))
+    project.pictures()
+
+
+def pipe(project):
+    os.mkfifo(project.own() / "03.fifo")
+    project.pictures()
+
+
+def link_to_nothing(project):
+    (project.own() / "gone.png").symlink_to("nothing.png")
+    project.pictures()
+
+
+def linked_folder(project):
+    folder = project.own()
+    folder.rename(project.folder.parent / "elsewhere")
+    folder.symlink_to(project.folder.parent / "elsewhere")
+    project.pictures()
+
+
+def name_that_is_not_unicode(project):
+    (project.own() / os.fsdecode(b"caf\xe9\n.png")).write_text("")
     project.pictures()
 
 

@@ -63,3 +63,7 @@ def model_without_a_file(project):
 def no_parameters(project):
     (project.folder / "params.yaml").rename(project.folder / "parameters.yaml")
     project.stage("train.py", "vae", *BENCHMARK)
+
+
+def name_of_a_benchmark(project):
+    project.parameter("benchmarks:\n  mnist_5k:", "benchmarks:\n  a b:")

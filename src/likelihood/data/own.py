@@ -1,29 +1,32 @@
 """A user's own images: data/own/<name>/, declared under `own` in params.yaml.
 
-Either `train.npz` and `test.npz` (key `images`, uint8), used as they are, or pictures of any format that Pillow reads, EPS
-excepted, in any subfolders, of which every file but hidden ones must be one. Of pictures, an in-set has 80 % for training and
-20 % for testing, drawn with a seed of this file; as an out-set all are used. Of .npz files an out-set is `test.npz`.
+Either `train.npz` and `test.npz` (key `images`, uint8), used as they are, or pictures in any subfolders: every file but hidden
+ones must be one, and hold one (pictures.py says what is read). Of pictures, an in-set has 80 % for training and 20 % for testing,
+drawn with a seed of this file; as an out-set all are used. Of .npz files an out-set is `test.npz`.
 
 Pictures are first turned as their EXIF orientation says. One that is not of the declared height, width and channels is refused,
 or with `convert` cut in the middle to the declared proportions, resampled (Lanczos), made grey by its luminance or coloured by
-three equal channels; transparency is laid on black. More than 8 bits a channel are always refused.
+three equal channels; transparency is laid on black. How many are alike after that is said.
 """
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from likelihood.data import base, images
+from likelihood.data import base, counts, images, pictures
+from likelihood.data.lossy import lossy
+from likelihood.data.names import said, shown
 from likelihood.errors import InputError
 
 SEED = 80_20
-TRAIN_PART = 0.8
-LEAST = 10  # pictures, for an in-set
+LEAST = counts.pictures_for(counts.LEAST + 1)  # for an in-set, one image to train on beside those held out
+TENTH = counts.pictures_for(counts.images_for(counts.LEAST, 0.1))
 MODES = {1: "L", 3: "RGB"}
-EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 @dataclass(frozen=True)
@@ -41,78 +44,105 @@ class Own:
         """Of one image: (H, W) or (H, W, 3)."""
         return (self.height, self.width) if self.channels == 1 else (self.height, self.width, 3)
 
-    def in_set(self) -> dict[str, np.ndarray]:
-        """The splits `train` and `test`, canonical uint8; InputError naming the file that is wrong or missing."""
+    def in_set(self) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """The splits `train` and `test`, canonical uint8, and which shares of the pictures were `resized` and of `lossy` formats.
+
+        InputError naming the file that is wrong or missing.
+        """
         if self._arrays():
-            return {split: self._array(split) for split in ("train", "test")}
-        pictures = self._pictures()
-        if len(pictures) < LEAST:
-            raise InputError(f"{self.folder} holds {len(pictures)} pictures: at least {LEAST} are needed to train on them")
+            splits = {split: self._array(split) for split in ("train", "test")}
+            self._say_alike(image for split in splits.values() for image in split)
+            return splits, {"resized": 0.0, "lossy": 0.0}
+        files = self._files()
+        if len(files) < LEAST:
+            needed = f"at least {LEAST} are needed, or {TENTH} where a tenth is held out"
+            raise InputError(f"{shown(self.folder)} holds {len(files)} pictures: {needed}")
+        found, prepared = self._pictures(files)
         # RandomState's stream is frozen, default_rng's may change with NumPy's version.
-        order = np.random.RandomState(SEED).permutation(len(pictures))
-        train, test = np.split(order, [round(TRAIN_PART * len(pictures))])
-        return {"train": pictures[np.sort(train)], "test": pictures[np.sort(test)]}
+        order = np.random.RandomState(SEED).permutation(len(found))
+        train, test = np.split(order, [counts.of_pictures(len(found))])
+        return {"train": found[np.sort(train)], "test": found[np.sort(test)]}, prepared
 
     def out_set(self) -> np.ndarray:
         """The images as an out-set, canonical uint8; InputError as `in_set`."""
-        return self._array("test") if self._arrays() else self._pictures()
+        if not self._arrays():
+            return self._pictures(self._files())[0]
+        found = self._array("test")
+        self._say_alike(found)
+        return found
+
+    def hashable(self) -> None:
+        """InputError naming what DVC cannot hash: a link to a folder, a pipe, a link to nothing, a name that is not UTF-8."""
+        for path in (self.folder, *sorted(self.folder.rglob("*"))):
+            name = shown(path)
+            if path.is_symlink() and path.is_dir():
+                hidden = "is a link to a folder, behind which DVC does not look"
+                raise InputError(f"{name} {hidden}: put the pictures there, or link each")
+            if not path.is_dir() and path != self.folder:
+                pictures.regular(path)
+            if any("\udc80" <= letter <= "\udcff" for letter in path.name):  # how Python keeps a byte that is no UTF-8
+                raise InputError(f"{name} has a name that is not UTF-8, which DVC cannot hash: rename it")
 
     def _files(self) -> list[Path]:
+        name = shown(self.folder)
         if not self.folder.is_dir():
-            raise InputError(f"{self.folder} is not a folder: put the images there, or take its name out of the benchmark")
-        found = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
-        files = [path for path in found if not any(part.startswith(".") for part in path.relative_to(self.folder).parts)]
-        if not files:
-            raise InputError(f"{self.folder} is empty: put pictures there, or train.npz and test.npz")
-        return files
+            raise InputError(f"{name} is not a folder: put the images there, or take its name out of the benchmark")
+        found = pictures.files(self.folder)
+        if not found:
+            raise InputError(f"{name} is empty: put pictures there, or train.npz and test.npz")
+        return found
 
     def _arrays(self) -> bool:
         files = self._files()
         arrays = [path for path in files if path.suffix == ".npz"]
         if arrays and len(arrays) < len(files):
-            other = next(path for path in files if path not in arrays)
-            raise InputError(f"{self.folder} holds both {arrays[0].name} and {other.name}: .npz files or pictures, not both")
+            held = " and ".join(shown(path.name) for path in (arrays[0], next(path for path in files if path not in arrays)))
+            raise InputError(f"{shown(self.folder)} holds both {held}: .npz files or pictures, not both")
         return bool(arrays)
 
     def _array(self, split: str) -> np.ndarray:
         path = self.folder / f"{split}.npz"
         if not path.exists():
-            raise InputError(f"{path} is missing: save it with numpy.savez_compressed(path, images=...)")
-        pixels = images.load_npz(path)
+            raise InputError(f"{shown(path)} is missing: save it with numpy.savez_compressed(path, images=...)")
+        pictures.regular(path)
+        try:
+            pixels = images.load_npz(path)
+        except InputError as error:
+            raise InputError(said(error, path)) from None
         if pixels.shape[1:] != self.shape:
-            raise InputError(f"{path} holds images of shape {pixels.shape[1:]}, but params.yaml declares {self.shape}")
+            raise InputError(f"{shown(path)} holds images of shape {pixels.shape[1:]}, but params.yaml declares {self.shape}")
         return pixels
 
-    def _pictures(self) -> np.ndarray:
-        return np.stack([self.picture(path) for path in self._files()])
+    def _pictures(self, files: list[Path]) -> tuple[np.ndarray, dict[str, float]]:
+        """The pictures of files in the declared shape, and what `in_set` says of them."""
+        found, before, resized = [], pictures.Alike(), 0
+        for path in files:
+            picture = pictures.only(path)
+            resized += picture.size != (self.width, self.height)
+            before.add(np.asarray(picture.convert("RGBA")))
+            found.append(self._fitted(shown(path), picture))
+        self._say_alike(found, before.count)
+        return np.stack(found), {"resized": resized / len(files), "lossy": sum(map(lossy, files)) / len(files)}
 
-    def picture(self, path: Path) -> np.ndarray:
-        """One picture in the declared shape, canonical uint8; InputError naming a file that is no picture or of another shape."""
-        try:
-            with Image.open(path, formats=formats()) as file:
-                picture = ImageOps.exif_transpose(file)
-                picture.load()
-        except Exception as error:  # every format's decoder has errors of its own
-            raise InputError(f"{path} cannot be read as a picture ({error}): replace or remove it") from error
-        if picture.mode not in EIGHT_BITS:
-            raise InputError(f"{path} has pixels of the kind {picture.mode}: save it with 8 bits a channel")
+    def _fitted(self, name: str, picture: Image.Image) -> np.ndarray:
         size, mode = (self.width, self.height), MODES[self.channels]
         if self.convert:
-            if picture.has_transparency_data:
-                picture = picture.convert("RGBA")
-                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture)
-            picture = ImageOps.fit(picture.convert(mode), size, Image.Resampling.LANCZOS)
+            picture = pictures.fit(picture, size, mode)
         elif picture.size != size or picture.mode != mode:
             held = f"{picture.height}×{picture.width} of the kind {picture.mode}"
             declared = f"{self.height}×{self.width} of the kind {mode}"
-            raise InputError(f"{path} is {held}, but params.yaml declares {declared}: change it, or set convert to true")
+            raise InputError(f"{name} is {held}, but params.yaml declares {declared}: change it, or set convert to true")
         return np.asarray(picture)
 
-
-def formats() -> list[str]:
-    """The formats of pictures that are read: Pillow's without EPS, which is a program that Ghostscript would be called to run."""
-    Image.init()
-    return sorted(set(Image.OPEN) - {"EPS"})
+    def _say_alike(self, found: Iterable[np.ndarray], before: int | None = None) -> None:
+        """Warn of images that share their pixels, and of those of them that did not `before` they were converted."""
+        alike = pictures.Alike()
+        for image in found:
+            alike.add(image)
+        made = alike.count - before if before is not None else 0
+        if alike.count:
+            cause = f", {made} of them only once converted (size, colours, transparency laid on black)" if made > 0 else ""
+            print(f"warning: {shown(self.folder)}: {alike.sentence()}{cause}", file=sys.stderr)
 
 
 DataSet = base.Published | base.Part | base.Made | Own

@@ -1,0 +1,109 @@
+"""What src/detect.py reads, at which rate it flags, what it warns of."""
+
+import os
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import inspection
+from likelihood.data.lossy import lossy
+from likelihood.errors import InputError
+
+
+def test_files_are_those_named_and_those_below_folders_once_each(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/x.png", "a/.hidden", "a/b/y.png", "z.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(map(str, inspection.files(["z.png", "a"]))) == ["z.png", "a/b/y.png", "a/x.png"]
+    assert capsys.readouterr().err == ""
+    assert list(map(str, inspection.files(["a/x.png", "a", "a/../a/b", f"{tmp_path}/a"]))) == ["a/x.png", "a/b/y.png"]
+    assert capsys.readouterr().err == "note: 4 of the files were named twice; each is looked at once\n"
+    for names, message in ((["a", "no\nwhere"], r"no\\nwhere does not exist"), ([""], "an empty name does not exist")):
+        with pytest.raises(InputError, match=message):
+            inspection.files(names)
+
+
+def test_arrays_are_read_from_npz_files_alone(tmp_path):
+    x, shape = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4), inspection.Shape(1, 3, 4)
+    np.savez(tmp_path / "some.npz", images=x)
+    (tmp_path / "some.npz").rename(tmp_path / "SOME.NPZ")
+    np.save(tmp_path / "array.npy", x)
+    np.savez(tmp_path / "none.npz", images=x[:0])
+    np.savez(tmp_path / "a\nb.npz", images=x[:, :1])
+    os.mkfifo(tmp_path / "pipe.npz")
+    whole = list(inspection.read(tmp_path / "SOME.NPZ", shape))
+    assert [image.name for image in whole] == [f"{tmp_path}/SOME.NPZ[{number}]" for number in range(2)]
+    np.testing.assert_array_equal([image.pixels for image in whole], x)
+    faults = {
+        "array.npy": "array.npy is a single array: save it with numpy.savez_compressed(path, images=...)",
+        "none.npz": "none.npz holds uint8 of shape (0, 3, 4): images must be uint8",
+        "a\nb.npz": "a\\nb.npz holds images of shape (1, 4); the models know (3, 4)",
+        "pipe.npz": "pipe.npz cannot be read (it is a pipe",
+    }
+    for name, fault in faults.items():
+        (bad,) = inspection.read(tmp_path / name, shape)
+        assert bad.pixels is None
+        assert fault in bad.fault
+        assert "\n" not in bad.fault + bad.name
+
+
+def test_a_folder_is_read_a_batch_at_a_time(tmp_path):
+    for number, count in enumerate((3, 4)):
+        np.savez(tmp_path / f"{number}.npz", images=np.full((count, 2, 2), number, np.uint8))
+    found = inspection.batches(sorted(tmp_path.iterdir()), inspection.Shape(1, 2, 2), 2)
+    assert [[int(image.pixels[0, 0]) for image in batch] for batch in found] == [[0, 0], [0, 1], [1, 1], [1]]
+
+
+@pytest.mark.parametrize("calibrating", [1, 11, 18, 19, 99])
+def test_the_rate_is_one_in_twenty_or_the_least_that_can_be_told(calibrating, capsys):
+    detector = SimpleNamespace(least_rate=lambda: 1 / (1 + calibrating))
+    assert inspection.told(detector, None) == max(0.05, 1 / (1 + calibrating))
+    assert bool(capsys.readouterr().err) == (calibrating < 19)
+    with pytest.raises(InputError, match=rf"{calibrating} calibration images cannot tell rates below [\d.]+") as refused:
+        inspection.told(detector, 0.001)
+    assert "0.001 takes 1997 held-out images" in str(refused.value)
+    least = float(str(refused.value).split("below ")[1].split(",")[0])
+    assert inspection.told(detector, least) == least <= 1.1 / (1 + calibrating)
+
+
+def test_files_that_were_compressed_with_a_loss_are_known(tmp_path):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    kinds = {"a.jpg": {}, "b.webp": {}, "c.avif": {}, "d.jp2": {"irreversible": True, "quality_layers": [20]}}
+    kinds |= {"e.png": {}, "f.webp": {"lossless": True}, "g.gif": {}, "h.jp2": {}, "i.bmp": {}, "j.tiff": {}}
+    for name, options in kinds.items():
+        picture.save(tmp_path / name, **options)
+    assert [name for name in kinds if lossy(tmp_path / name)] == ["a.jpg", "b.webp", "c.avif", "d.jp2"]
+
+
+@pytest.mark.parametrize(
+    ("resized", "compressed", "prepared", "said"),
+    [
+        (0, 0, {}, ""),
+        (5, 0, {}, ""),
+        (6, 0, {}, "of 10 images 6 had to be resized, unlike most"),
+        (0, 6, {}, "of 10 images 6 are of lossy formats, unlike most"),
+        (3, 3, {}, "of 10 images 3 had to be resized and 3 are of lossy formats, unlike most"),
+        (10, 10, {"resized": 0.9}, "of 10 images 10 are of lossy formats, unlike most"),
+        (10, 10, {"resized": 0.9, "lossy": 1.0}, ""),
+    ],
+)
+def test_a_warning_where_most_pictures_were_made_otherwise_than_those_trained_on(resized, compressed, prepared, said):
+    seen = inspection.Seen({"resized": 0.0, "lossy": 0.0} | prepared)
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 4, 4), dtype=np.uint8)
+    flags = [(k < resized, k >= 10 - compressed) for k in range(10)]
+    seen.add([inspection.Named(str(k), pixels[k], "", *flags[k]) for k in range(10)], 0)
+    assert "; ".join(seen.warnings())[: len(said) or None] == said
+
+
+@pytest.mark.parametrize("file", ["detector.json", "reference.parquet", "calibration.parquet"])
+def test_a_damaged_detector_is_one_sentence(small, tmp_path, monkeypatch, file):
+    monkeypatch.setattr(inspection, "HERE", tmp_path)
+    place = tmp_path / "data/detectors/mnist_5k"
+    shutil.copytree(small.folder / "data/detectors/mnist_5k", place)
+    (place / file).write_bytes((place / file).read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"^data/detectors/mnist_5k is damaged \(.+\): delete it and run `dvc checkout`"):
+        inspection.load("mnist_5k", None)

@@ -1,0 +1,112 @@
+"""Where verdicts go: a place that will not do is refused at once; a file is written whole or not at all."""
+
+import contextlib
+import json
+import os
+
+import pandas as pd
+import pytest
+
+import verdicts
+from likelihood.errors import InputError
+from tests.helpers import files
+
+ROWS = pd.DataFrame({"image": ["a", "b"], "flagged": [True, False], "glow.bits_per_dim": [1.25, 2.0], "glow.x.p": [0.01, 0.7]})
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "T.CSV"])
+@pytest.mark.parametrize("batches", [0, 1, 2])
+def test_a_table_holds_every_row(tmp_path, name, batches):
+    with verdicts.Table(tmp_path / name) as table:
+        for _ in range(batches):
+            table.add(ROWS, "glow.x")
+        assert files(tmp_path) == [f".{name}.partial"]
+    assert files(tmp_path) == [name]
+    if name.endswith("json"):
+        assert json.loads((tmp_path / name).read_text()) == batches * ROWS.to_dict("records")
+    else:
+        found = pd.read_csv(tmp_path / name)
+        assert len(found) == 2 * batches
+        assert list(found)[:2] == ["image", "flagged"]
+
+
+def test_after_a_failure_the_older_table_is_as_it_was(tmp_path):
+    (tmp_path / "t.csv").write_text("older")
+    with contextlib.suppress(ZeroDivisionError), verdicts.Table(tmp_path / "t.csv") as table:
+        table.add(ROWS, "glow.x")
+        raise ZeroDivisionError
+    assert files(tmp_path) == ["t.csv"]
+    assert (tmp_path / "t.csv").read_text() == "older"
+
+
+@pytest.mark.parametrize("when", ["write", "end"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, when):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((pd.DataFrame, "to_csv") if when == "write" else (os, "fsync")), full)
+    sentence = r"t\.csv cannot be written \(No space left on device\)"
+    with pytest.raises(InputError, match=sentence), verdicts.Table(tmp_path / "t.csv") as table:
+        table.add(ROWS, "glow.x")
+    assert files(tmp_path) == []
+
+
+def test_what_a_killed_run_has_left_is_replaced(tmp_path):
+    (tmp_path / ".t.csv.partial").write_text("half " * 1000)
+    with verdicts.Table(tmp_path / "t.csv") as table:
+        table.add(ROWS, "glow.x")
+    assert files(tmp_path) == ["t.csv"]
+    assert (tmp_path / "t.csv").read_text() == ROWS.to_csv(index=False)
+
+
+def test_of_two_runs_at_once_the_second_is_refused_and_the_first_goes_on(tmp_path):
+    with verdicts.Table(tmp_path / "t.csv") as table:
+        table.add(ROWS, "glow.x")
+        with pytest.raises(InputError, match=r"t\.csv is being written by another run: wait for it, or name another file"):
+            verdicts.Table(tmp_path / "t.csv")
+        table.add(ROWS, "glow.x")
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 4
+    with verdicts.Table(tmp_path / "t.csv") as table:
+        pass
+    assert files(tmp_path) == ["t.csv"]
+
+
+PLACES = {
+    "t.txt": "t.txt must end in .csv or .json",
+    "": "must end in .csv or .json",
+    "folder.csv": r"folder\.csv is a folder: name a file",
+    "pipe.csv": r"pipe\.csv is no plain file: name another",
+    "no/t.csv": "no is not a folder: make it first",
+    "a\nb/t.csv": r"a\\nb is not a folder: make it first",
+    "x" * 250 + ".csv": r"cannot be written \(File name too long\): change that, or name another file",
+    "link.csv": "cannot be written",
+    "old.csv": r"old\.csv is write-protected: change its permissions, or name another file",
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_place_that_will_not_do_is_refused_when_it_is_named(tmp_path, name, monkeypatch):
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / ".link.csv.partial").symlink_to("elsewhere")
+    (tmp_path / "old.csv").touch()
+    before = files(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, _mode: path.name != "old.csv")  # root may write whatever is protected
+    with pytest.raises(InputError, match=PLACES[name]) as refused:
+        verdicts.Table(tmp_path / name)
+    assert "\n" not in str(refused.value)
+    assert files(tmp_path) == before
+
+
+def test_a_line_holds_the_verdict_the_likelihoods_and_the_name(capsys):
+    with verdicts.Lines() as lines:
+        lines.add(ROWS, "glow.x")
+    assert capsys.readouterr().out == (
+        "FLAGGED  p 0.0100  glow.bits_per_dim    1.250  a\nnormal   p 0.7000  glow.bits_per_dim    2.000  b\n"
+    )
+
+
+def test_no_standard_output_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(InputError, match="the standard output is closed: leave it open, or name a file with --output"):
+        verdicts.Lines()
