@@ -27,6 +27,7 @@ bench: $(READY)
 	PYTHONPATH=src python -m bench.growth
 	PYTHONPATH=src python -m bench.scores
 	PYTHONPATH=src python -m bench.cost
+	PYTHONPATH=src python -m bench.lossy
 
 # Bits/dim by minutes of training, every family under the same clock: 20 minutes with nothing beside it.
 quality: $(READY)

@@ -1,8 +1,11 @@
-"""Markdown tables of what `make bench` and `make quality` measured, from bench/*.json and bench/results/*.json."""
+"""Markdown tables of what `make bench` and `make quality` measured, from bench/*.json and bench/results/*.json; and of counts."""
 
 from typing import Any
 
-from likelihood.figures import TITLES
+from likelihood.data import counts
+from likelihood.figures import TITLES, set_title
+
+FRACTIONS, RATES = (0.1, 0.4), (0.1, 0.05, 0.01)
 
 
 def machine(results: dict[str, Any]) -> str:
@@ -86,4 +89,34 @@ def cost_table(results: dict[str, Any]) -> str:
             f"| {row['benchmark']} | {TITLES[row['model']]} | {row['parameters']:,} | {row['images']:,} | {row['petaflop']:.1f}"
             f" | {row['gigabytes']:.2f} | {row['hours']:.2f} | {row['here_gflops']:.0f} | {row['here_days']:.2f} |"
         )
+    return "\n".join(lines)
+
+
+def lossy_table(results: dict[str, Any]) -> str:
+    """The Markdown table of how many images are flagged that were made in another way."""
+    rates = list(results["rows"][0]["flagged"])
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in results["rows"]:
+        found.setdefault(row["way"], {})[row["benchmark"]] = row["flagged"]
+    names = list(next(iter(found.values())))
+    heads = [f"{set_title(name)}, rate {rate}" for name in names for rate in rates]
+    lines = [
+        f"Share of {results['images']:,} test images that are flagged; measured by `python -m bench.lossy`.",
+        "",
+        f"| made as | {' | '.join(heads)} |",
+        f"|---|{'--:|' * len(heads)}",
+    ]
+    for way, by_benchmark in found.items():
+        lines.append(f"| {way} | {' | '.join(f'{by_benchmark[name][rate]:.3f}' for name in names for rate in rates)} |")
+    return "\n".join(lines)
+
+
+def counts_table() -> str:
+    """The Markdown table of how many of a user's own pictures it takes."""
+    heads = [f"`preprocess.validation_fraction` {fraction:g}" for fraction in FRACTIONS]
+    lines = [f"| to tell a rate of | pictures at {' | at '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
+    smallest = counts.smallest_rate(counts.calibrating(counts.LEAST))
+    for rate, title in ((smallest, f"{smallest:.2f}, the fewest that are accepted"), *((rate, f"{rate:g}") for rate in RATES)):
+        needed = [counts.pictures_for(counts.images_for(counts.for_rate(rate), fraction)) for fraction in FRACTIONS]
+        lines.append(f"| {title} | {' | '.join(f'{count:,}' for count in needed)} |")
     return "\n".join(lines)

@@ -173,6 +173,7 @@ def main() -> None:
             "bench_growth": benchpage.growth_table(measured("growth")),
         },
         DOCS / "scale.md": {"bench_cost": benchpage.cost_table(measured("cost"))},
+        DOCS / "detect.md": {"lossy": benchpage.lossy_table(measured("lossy")), "counts": benchpage.counts_table()},
     }
     pages = (
         *((path, rewritten(path, found)) for path, found in blocks.items()),

@@ -181,3 +181,10 @@ def test_the_experiments_of_dissect_are_all_contrasts_and_snapshots(tmp_path):
     assert set(found[5][3]["test"].ravel().tolist()) == {100}
     assert found[-1][3]["test"] is x
     assert all(torch.equal(weight, found[-1][2].state_dict()[key]) for key, weight in model.state_dict().items())
+
+
+def test_of_sets_of_images_all_alike_no_part_is_drawn():
+    alike = pd.DataFrame(dict.fromkeys(explain.PARTS, [5.0, 5.0, 5.0]))
+    numbers, parts = explain.split({"test": alike, "mnist": alike}, 784, ["mnist"])
+    assert parts == {}
+    assert numbers.keys() == explain.PARTS.keys()
