@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.helpers import ROOT, git
 
@@ -171,3 +172,9 @@ def test_the_browser_would_tell_of_an_error_and_a_request(tmp_path):
     _, console, asked = browse(page, tmp_path)
     assert any("vegaEmbed is not defined" in line for line in console)
     assert asked == {"http://127.0.0.1:9/vega.js"}
+
+
+def test_the_page_knows_which_figures_are_always_shown():
+    (pattern,) = re.findall(r"always = /\^plots_\((.*)\)_figures_/", (ROOT / ".dvc/plots/page.html").read_text())
+    shown = [entry for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if isinstance(entry, str)]
+    assert set(pattern.split("|")) == {entry.split("/")[1] for entry in shown}
