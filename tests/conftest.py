@@ -10,8 +10,9 @@ import torch
 
 from tests.clone import Clone
 
-# A shell that starts the tests in the background lets them ignore interruptions, and so all that they start and interrupt.
+# A shell that starts the tests in the background, or nohup, lets them ignore signals, and so all that they start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

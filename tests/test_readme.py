@@ -7,7 +7,7 @@ import pytest
 import readme
 from tests.helpers import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "data/own/README.md")), *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 
 ROW = {"bits_per_dim": {"train": 3.0, "test": 3.1, "mnist": 2.0, "noise": 9.0}}
