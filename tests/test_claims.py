@@ -184,7 +184,7 @@ def test_the_experiments_of_dissect_are_all_contrasts_and_snapshots(tmp_path):
 
 
 def test_of_sets_of_images_all_alike_no_part_is_drawn():
-    alike = pd.DataFrame(dict.fromkeys(explain.PARTS, [5.0, 5.0, 5.0]))
+    alike = pd.DataFrame({part: [5.0, 5.0, 5.0] for part in explain.PARTS})
     numbers, parts = explain.split({"test": alike, "mnist": alike}, 784, ["mnist"])
     assert parts == {}
     assert numbers.keys() == explain.PARTS.keys()
