@@ -1,8 +1,8 @@
 """What a score costs: seconds per 1,000 images, from the pixels to the number, by benchmark and model.
 
-    seconds = the statistics of the model, its companions' and probes + the code lengths that the score reads + the score itself
+    seconds = statistics of the model, its companions and probes + the code lengths that the score reads + the score itself
 
-Medians of ROUNDS rounds on test images of every benchmark with weights in data/, torch on all cores; codecs on one. Training and
+Medians of ROUNDS rounds on test images of every benchmark with weights in data/; torch on all cores, codecs on one. Training and
 fitting are done once and not counted.
 """
 
@@ -19,11 +19,10 @@ from torch import Tensor
 
 import params
 from bench.machine import store
-from likelihood import codecs, comparison
+from likelihood import codecs, comparison, scores
 from likelihood.data import images
 from likelihood.models import checkpoint
 from likelihood.models.base import LikelihoodModel
-from likelihood.scores import base as scores
 from probe import PROBES
 
 MODELS = ("vae", "pixelcnn", "glow")
@@ -31,7 +30,7 @@ IMAGES, ROUNDS = 200, 3
 
 
 def seconds(work: Callable[[], object], count: int) -> float:
-    """Median seconds of `work` on `count` images, for 1,000."""
+    """Median seconds of `work`, which handles `count` images, per 1,000 images."""
     taken = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
@@ -41,14 +40,14 @@ def seconds(work: Callable[[], object], count: int) -> float:
 
 
 class Measured(NamedTuple):
-    """Some of what is known of the images, and what it costs to know."""
+    """Statistics of the images, and their cost in seconds per 1,000 images."""
 
     table: pd.DataFrame
     cost: float
 
 
 def measured(measure: Callable[[Tensor], dict[str, Tensor]], x: np.ndarray, batch: int) -> Measured:
-    """What `measure` says of images, and its cost."""
+    """The statistics of images that `measure` gives, and their cost."""
     batches = torch.from_numpy(x).split(batch)
     parts = [measure(part) for part in batches]
     table = pd.DataFrame({key: torch.cat([part[key] for part in parts]).numpy() for key in parts[0]})
@@ -56,12 +55,12 @@ def measured(measure: Callable[[Tensor], dict[str, Tensor]], x: np.ndarray, batc
 
 
 def together(parts: Sequence[Measured]) -> Measured:
-    """All of several."""
+    """Several in one: their columns side by side, their costs added."""
     return Measured(pd.concat([part.table for part in parts], axis=1), sum(part.cost for part in parts))
 
 
 def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, draws: int) -> list[Measured]:
-    """What the companions of a model and its probes know, of those that are there."""
+    """Statistics of those companions and probes of a model that are in data/."""
     found = []
     for folder in sorted(Path(f"data/companions/{benchmark}").glob(f"{name}_*")):
         parts = []
@@ -79,7 +78,7 @@ def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, dra
 
 
 def rows(values: dict, benchmark: str) -> list[list[object]]:
-    """[benchmark, model, score, seconds] of every score of a benchmark."""
+    """[benchmark, model, score, seconds] for every score of a benchmark."""
     x = np.array(images.load(Path(f"data/processed/{benchmark}/in/test.npy"))[:IMAGES])
     pixels, codes = [codecs.pixels_of(image) for image in x], codecs.lengths(x)
     coding = {name: seconds(lambda: [encode(image) for image in pixels], len(x)) for name, encode in codecs.CODECS.items()}  # noqa: B023
@@ -87,8 +86,7 @@ def rows(values: dict, benchmark: str) -> list[list[object]]:
 
     def add(model: str, sample: scores.Sample, before: float, names: Sequence[str]) -> None:
         for name in names:
-            score = scores.get(name)
-            score.fit(sample)
+            score = scores.get(name).fit(sample)
             total = before + sum(coding[codec] for codec in score.coded) + seconds(lambda: score.score(sample), len(x))  # noqa: B023
             found.append([benchmark, model, name, float(f"{total:.2g}")])
 

@@ -1,15 +1,15 @@
-"""Stage `calibrate`: what a detector needs beside the weights, and how often it raises a false alarm.
+"""Stage `calibrate`: what a detector needs besides the weights, and how often it raises a false alarm.
 
 Reads data/scores/<benchmark>/in and data/processed/<benchmark>/in. The scored validation images are split in two, by a
-permutation of `seed`. Writes to data/detectors/<benchmark>, without any image,
+permutation drawn from `seed`. Writes to data/detectors/<benchmark>, without any image,
 
     reference.parquet      statistics and code lengths of the half that scores are fitted on
-    calibration.parquet    the level of every score of the other half (likelihood/calibration.py)
+    calibration.parquet    the levels of every score on the other half (likelihood/calibration.py)
     detector.json          shape of the images, models, versions of the codecs, and how many training pictures were resized or of
                            lossy formats
 
-and metrics/detectors/<benchmark>.csv: the share of the in-set's test images, which neither half has, that every score flags at
-some rates of false alarms, beside the rate itself, by what was just written.
+Writes metrics/detectors/<benchmark>.csv: at some rates of false alarms, the share of the in-set's test images that every score of
+this detector flags. Test images are in neither half.
 """
 
 import argparse
@@ -22,25 +22,24 @@ import pandas as pd
 import params
 import stage
 from evaluate import MODELS, read_statistics
-from likelihood import calibration, codecs, selection, tables
+from likelihood import calibration, codecs, scores, selection, tables
 from likelihood.data import counts, images
-from likelihood.scores import base as scores
 
 RATES = (0.01, 0.05, 0.1)
 DIGITS = 4
-PUBLISHED = {"resized": 0.0, "lossy": 0.0}  # images of published sets are as they are
+PUBLISHED = {"resized": 0.0, "lossy": 0.0}  # images of published sets are neither
 
 
 def known(
     pixels: np.ndarray, codes: pd.DataFrame, statistics: dict[str, pd.DataFrame], rows: np.ndarray
 ) -> dict[str, scores.Sample]:
-    """What is known of some rows."""
+    """What is known of the images in these rows, by model."""
     tables = {model: table.iloc[rows].reset_index(drop=True) for model, table in statistics.items()}
     return calibration.samples(pixels[rows], codes.iloc[rows].reset_index(drop=True), tables)
 
 
 def reference(codes: pd.DataFrame, statistics: dict[str, pd.DataFrame], rows: np.ndarray) -> pd.DataFrame:
-    """What scores are fitted on, in one table."""
+    """Code lengths and statistics that scores are fitted on, in one table."""
     parts = [table.iloc[rows].add_prefix(f"{name}.") for name, table in {"code": codes, **statistics}.items()]
     return pd.concat(parts, axis=1).reset_index(drop=True)
 
@@ -60,7 +59,7 @@ def main() -> None:
     count = len(index["val"])
     fit, rest = np.split(selection.compared("val", count, count, seed), [count - counts.calibrating(count)])
     codes = {name: codecs.lengths(x) for name, x in pixels.items()}
-    learnt = reference(codes["val"], statistics["val"], fit).astype(np.float32)  # what the models' numbers are exact to
+    learnt = reference(codes["val"], statistics["val"], fit).astype(np.float32)  # the precision of the models' numbers
     judges = calibration.judges(learnt, list(MODELS))
     held_out = known(pixels["val"], codes["val"], statistics["val"], rest)
     values, margins = calibration.scored(judges, held_out), calibration.margins(judges, held_out)

@@ -1,11 +1,15 @@
 """Stages `compare_companion` and `compare_probe`: the scores that need more than a model's own statistics.
 
-Reads data/scores/<benchmark> and data/extra/<benchmark>/<extra>. Writes to metrics/scores/<benchmark>/<extra>/ scores.csv, the
-same measures on the same images as evaluate.py has of the other scores; and of seeds, with n - 1 in the denominator of std,
+Reads data/scores/<benchmark> and data/extra/<benchmark>/<extra>. Writes to metrics/scores/<benchmark>/<extra>/
 
-    seeds.csv          every score of the model measured for every seed by itself: benchmark, model, score, out, seeds,
+    scores.csv         the measures of evaluate.py, on the same images, of the scores that need this companion or probe
+
+and for seeds, with n - 1 in the denominator of std,
+
+    seeds.csv          AUROC of every score of the model over seeds, each measured by itself: benchmark, model, score, out, seeds,
                        auroc_mean, auroc_std, auroc_least, auroc_greatest
-    likelihoods.csv    mean likelihood of a set, in bits/dim or nats of binarised images: benchmark, model, set, seeds, mean, std
+    likelihoods.csv    mean likelihood of each set over seeds, in bits/dim, or nats for binarised images: benchmark, model, set,
+                       seeds, mean, std
 """
 
 import argparse
@@ -18,20 +22,22 @@ import pandas as pd
 import params
 import stage
 from evaluate import DIGITS, bare_samples, read_statistics, row_name
-from likelihood import comparison, selection
+from likelihood import comparison, scores, selection
 from likelihood.data import images
 from likelihood.errors import InputError
-from likelihood.scores import base as scores
 from likelihood.units import in_unit
 
 
 def read_extra(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
-    """The numbers of a companion or probe by set, of images at these positions; InputError where one is missing or not finite."""
+    """Statistics of a companion or probe by set, of images at these positions.
+
+    Raises InputError where one is missing or not finite.
+    """
     found = {}
     for name, wanted in index.items():
         table = pd.read_parquet(folder / f"{name}.parquet").set_index("index")
         if not set(wanted) <= set(table.index):
-            raise InputError(f"{folder} is of other images of {name} than the model has scored: rerun `dvc repro`")
+            raise InputError(f"{folder} has other images of {name} than the model's statistics: rerun `dvc repro`")
         found[name] = table.loc[wanted].reset_index(drop=True)
         if not np.isfinite(found[name].to_numpy()).all():
             raise InputError(f"{folder}: a number of {name} is not finite; train with a lower lr")
@@ -39,12 +45,12 @@ def read_extra(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataF
 
 
 def members(table: pd.DataFrame) -> list[str]:
-    """The members that the columns `<statistic>@<member>` of a table name."""
+    """The members named in the columns `<statistic>@<member>` of a table."""
     return list(dict.fromkeys(column.split("@")[1] for column in table.columns if "@" in column))
 
 
 def of_member(table: pd.DataFrame, member: str) -> pd.DataFrame:
-    """The statistics of one member under the names that a model's have."""
+    """The statistics of one member, under the names of a model's statistics."""
     return table.filter(like=f"@{member}").rename(columns=lambda column: column.split("@")[0])
 
 
@@ -56,7 +62,7 @@ def spread(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def likelihoods(alone: list[dict[str, pd.DataFrame]], facts: dict[str, Any], title: str) -> pd.DataFrame:
-    """Mean likelihood of every set but `val`, and its standard deviation over seeds, from statistics by seed and set."""
+    """Mean likelihood of every set but `val`, and its standard deviation over seeds; `alone` has statistics by seed and set."""
     rows = []
     for name in (name for name in alone[0] if name != "val"):
         means = [in_unit(one[name]["log_prob"].mean(), facts["dims"], facts["unit"]) for one in alone]

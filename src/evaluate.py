@@ -1,10 +1,14 @@
 """Stage `evaluate`: from per-image statistics to detection metrics, and the tables the plots are drawn from.
 
-Reads data/scores/<benchmark> and data/processed/<benchmark>. Writes metrics/<benchmark>/ood/metrics.json: for every model its
-mean bits/dim of each set and, for each out-set, AUROC with its interval, AUPRC and FPR95 of -log p against the in-set's test
-images, all that were scored; the number of images of each set. Writes metrics/scores/<benchmark>.csv: the same measures of every
-score of the scores package on `evaluate.images` images a set (likelihood/comparison.py), and codecs.json beside metrics.json,
-the codecs that some of them rest on. Writes plots/<benchmark>/tables.
+Reads data/scores/<benchmark> and data/processed/<benchmark>. Writes
+
+    metrics/<benchmark>/ood/metrics.json    for each model, the mean bits/dim of each set and, for each out-set, AUROC with its
+                                            interval, AUPRC and FPR95 of -log p against the in-set's test images, on all images
+                                            that were scored; how many images each set has
+    metrics/<benchmark>/ood/codecs.json     versions of the codecs that some scores use
+    metrics/scores/<benchmark>.csv          the same measures of every score (likelihood/scores) on `evaluate.images` images per
+                                            set (likelihood/comparison.py)
+    plots/<benchmark>/tables                what the figures are drawn from
 """
 
 import argparse
@@ -18,18 +22,17 @@ from dvclive import Live
 
 import params
 import stage
-from likelihood import codecs, comparison, metrics, selection, tables
+from likelihood import codecs, comparison, metrics, scores, selection, tables
 from likelihood.data import images
 from likelihood.errors import InputError
-from likelihood.scores import base as scores
 from likelihood.units import in_unit
 
 MODELS = ("vae", "pixelcnn", "glow")
-DIGITS = 4  # beyond the error of any of these numbers; keeps a diff readable
+DIGITS = 4  # finer than the error of any of these numbers, and a diff stays readable
 
 
 def read_statistics(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    """What a model's numbers are, and its statistics by set; InputError where a likelihood is not finite."""
+    """The facts of model.json and a model's statistics by set. Raises InputError where a likelihood is not finite."""
     facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     by_set = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
     for name, table in by_set.items():
@@ -47,15 +50,15 @@ def raw_likelihood(statistics: dict[str, pd.DataFrame], outs: list[str], resampl
 
 
 def bare_samples(pixels: dict[str, np.ndarray], coded: bool = True) -> dict[str, scores.Sample]:
-    """The images of every set, with their code lengths if those are asked for."""
-    nothing = {name: pd.DataFrame(index=range(len(x))) for name, x in pixels.items()}
-    return {name: scores.Sample(x, codecs.lengths(x) if coded else nothing[name], nothing[name]) for name, x in pixels.items()}
+    """The images of every set without statistics, with their code lengths if `coded`."""
+    empty = {name: pd.DataFrame(index=range(len(x))) for name, x in pixels.items()}
+    return {name: scores.Sample(x, codecs.lengths(x) if coded else empty[name], empty[name]) for name, x in pixels.items()}
 
 
 def score_table(
     bare: dict[str, scores.Sample], statistics: dict[str, dict[str, pd.DataFrame]], outs: list[str], resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Every score of every model, of all models at once and of none, from samples and, by model and set, their statistics."""
+    """The table of all scores: of each model, of all models at once and without a model. `statistics` are by model and set."""
     samples = {
         model: {name: bare[name]._replace(statistics=table) for name, table in by_set.items()}
         for model, by_set in statistics.items()
@@ -71,7 +74,7 @@ def score_table(
 
 
 def row_name(model: str, facts: dict[str, Any]) -> str:
-    """A model's row: binarised images are another data set, so their likelihoods get a row of their own."""
+    """The name of a model's row: binarised images are another data set, so their likelihoods get another row."""
     return model if facts["unit"] == "bits_per_dim" else f"{model}_binarised"
 
 

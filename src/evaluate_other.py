@@ -1,11 +1,11 @@
-"""Stage `evaluate_other`: what a model beside the three tells apart: the same images, the same scores, the same measures.
+"""Stage `evaluate_other`: the same scores and measures, on the same images, of a model besides the three.
 
-Reads data/scores/<benchmark>/{in,out}/<model>, data/processed/<benchmark>, the model's curves and samples, and of the three
-models what `evaluate` has made of them. Writes
+Reads data/scores/<benchmark>/{in,out}/<model>, data/processed/<benchmark>, the model's curves and samples, and what `evaluate`
+found for the three models. Writes
 
-    metrics/<benchmark>/other/<model>.json          as metrics/<benchmark>/ood/metrics.json has of the three
-    metrics/scores/<benchmark>/<model>/scores.csv   every score that a model alone allows, as in metrics/scores/<benchmark>.csv
-    plots/<benchmark>/other/<model>/                histograms beside those of the three; its loss curve and samples
+    metrics/<benchmark>/other/<model>.json          as metrics/<benchmark>/ood/metrics.json
+    metrics/scores/<benchmark>/<model>/scores.csv   every score of a single model, as in metrics/scores/<benchmark>.csv
+    plots/<benchmark>/other/<model>/                histograms next to those of the three; its loss curve and samples
 """
 
 import argparse
@@ -18,9 +18,8 @@ import pandas as pd
 import params
 import stage
 from evaluate import DIGITS, bare_samples, raw_likelihood, read_statistics, rounded, row_name
-from likelihood import comparison, figures, selection, tables
+from likelihood import comparison, figures, scores, selection, tables
 from likelihood.data import images
-from likelihood.scores import base as scores
 from likelihood.units import in_unit
 from plot import DPI, read_curve, read_grids
 
@@ -28,7 +27,7 @@ from plot import DPI, read_curve, read_grids
 def scores_of(
     row: str, statistics: dict[str, pd.DataFrame], processed: Path, outs: list[str], evaluated: dict[str, int], seed: int
 ) -> pd.DataFrame:
-    """Every score that a model's own statistics allow, on the images that the table of scores compares."""
+    """Every score for which the model's own statistics are enough, on the images that the table of scores compares."""
     samples = {}
     for name in ("val", "test", *outs):
         table = statistics[name]

@@ -1,6 +1,6 @@
-"""Stage `exhibit`: contact sheets of the most and least likely images of every set, plots/<benchmark>/contact/<model>.png.
+"""Stage `exhibit`: contact sheets with the most and least likely images of every set, plots/<benchmark>/contact/<model>.png.
 
-Reads data/scores/<benchmark> and data/processed/<benchmark>. The sheets hold images of the data sets, so they are neither
+Reads data/scores/<benchmark> and data/processed/<benchmark>. The sheets show images of the data sets, so they are neither
 committed nor shipped.
 """
 

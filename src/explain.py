@@ -3,11 +3,11 @@
 Reads data/scores/<benchmark>, data/processed/<benchmark> and what `dissect` found. Writes plots/claims/<benchmark>/ (split,
 constants, entropy, contrast, training) and metrics/claims/<benchmark>/explain.json:
 
-    split       of Glow, the mean of each part of log p(x) of every set in bits/dim, with the AUROC of minus the part alone
-    constants   of every model, the most and the least likely grey level and their bits/dim
-    code        of every set, the mean size of an image under the best of the codecs, bits/dim
-    samples     for every natural out-set, the share of a model's samples that look in-distribution (likelihood/samples.py), and
-                of held-out images of both sets
+    split       for Glow and each set, the mean of each part of log p(x) in bits/dim, and the AUROC of minus this part alone
+    constants   for each model, the most and the least likely grey level and their bits/dim
+    code        for each set, the mean size of an image under the best of the codecs, bits/dim
+    samples     for each natural out-set, the share of a model's samples that look in-distribution (likelihood/samples.py), and
+                the share of held-out images of both sets
 """
 
 import argparse
@@ -29,15 +29,15 @@ from likelihood.units import bits_per_dim, in_unit
 
 PARTS = {"log_pz": "log p(z)", "ladj": "log |det| of the flow", "ladj_preprocess": "log |det| of the preprocessing"}
 DPI = 130
-LOOKED_AT = 1000  # images of a set that a forest learns from, and others that it is tried on
-CODED = 500  # images of a set whose compressed size is measured
+LOOKED_AT = 1000  # images per set that a forest learns from, and at most as many others that it is tested on
+CODED = 500  # images per set whose compressed size is measured
 
 
 Parts = dict[str, dict[str, np.ndarray]]
 
 
 def split(statistics: dict[str, pd.DataFrame], dims: int, outs: list[str]) -> tuple[dict[str, Any], Parts]:
-    """Numbers and values of the parts of Glow's log-likelihood, in bits/dim, of the test images and natural out-sets."""
+    """Parts of Glow's log-likelihood in bits/dim, for the test images and natural out-sets: their summary, and their values."""
     names = ["test", *(name for name in outs if data.natural(name))]
     numbers, values = {}, {}
     for column, title in PARTS.items():
@@ -62,7 +62,7 @@ def newest_samples(folder: Path) -> np.ndarray:
 
 
 def look_of_samples(processed: Path, out: str, grids: dict[str, np.ndarray], seed: int) -> dict[str, float]:
-    """Share of samples, and of images the forest has not seen, that look like the in-set and not like an out-set."""
+    """The share of samples, and of images new to the forest, that look more like the in-set than like the out-set."""
     inside, test = (images.load(processed / "in" / f"{name}.npy") for name in ("val", "test"))
     outside = images.load(processed / "out" / f"{out}.npy")
     half = len(outside) // 2
@@ -91,7 +91,7 @@ def main() -> None:
     means = {model: {name: float(found.mean()) for name, found in likelihoods[model].items()} for model in MODELS}
     numbers, parts = split(statistics["glow"], facts["glow"]["dims"], outs)
     found: dict[str, Any] = {"split": numbers}
-    drawn = {"split": claimfigures.split(parts, in_name)} if parts else {}  # there are none where all images are alike
+    drawn = {"split": claimfigures.split(parts, in_name)} if parts else {}  # there is none where all images are alike
     if "constant" in outs and len(likelihoods["glow"]["constant"]) == 256:
         levels = {model: likelihoods[model]["constant"] for model in MODELS}
         found["constants"] = {model: constants(levels[model]) for model in MODELS}
@@ -104,7 +104,7 @@ def main() -> None:
     found["code"] = code
     grids = {model: newest_samples(Path("metrics") / benchmark / "train" / model / "plots/images/samples") for model in MODELS}
     processed = Path("data/processed") / benchmark
-    natural = [out for out in outs if data.natural(out) and len(statistics["glow"][out]) > 1]  # one half is to learn from
+    natural = [out for out in outs if data.natural(out) and len(statistics["glow"][out]) > 1]  # one half is for learning
     found["samples"] = {out: look_of_samples(processed, out, grids, seed) for out in natural}
     drawn["entropy"] = claimfigures.entropy(code, {m: means[m] for m in MODELS if units[m] == "bits_per_dim"}, in_name)
     dissected = {model: pd.read_csv(claims / f"{model}.csv") for model in MODELS}

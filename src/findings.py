@@ -1,4 +1,4 @@
-"""What our runs show of the claims of Nalisnick et al. (2019): for every claim, one finding a benchmark and model that can tell.
+"""What our runs show of the claims of Nalisnick et al. (2019) [1]: one finding per claim, benchmark and model that can show it.
 
 References:
     [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 
 
 class Results(NamedTuple):
-    """All that the claims rest on, by benchmark."""
+    """The results that claims are held against, by benchmark."""
 
     entries: dict[str, Any]  # of params.yaml
     summary: dict[str, dict[str, Any]]  # metrics/<benchmark>/ood/metrics.json
@@ -43,18 +43,18 @@ class Results(NamedTuple):
     scores: pd.DataFrame
 
     def famous(self, benchmarks: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        """(benchmark, out-set) of the paper's own pairs among some benchmarks that have results."""
+        """(benchmark, out-set) of the paper's own pairs, among those of the benchmarks that have results."""
         for name in benchmarks:
             if name in self.summary:
                 wanted = FAMOUS.get(self.entries[name]["in"], ())
                 yield from ((name, out) for out in self.entries[name]["out"] if out in wanted)
 
     def pair(self, benchmark: str, out: str) -> str:
-        """How a pair is called."""
+        """The title of a pair."""
         return f"{set_title(self.entries[benchmark]['in'])} → {set_title(out)}"
 
     def read(self, benchmark: str, name: str) -> Any:  # noqa: ANN401
-        """A result of the stages `dissect`, `explain` and `curve`: a dictionary or table, None where there is none."""
+        """A result of the stages `dissect`, `explain` and `curve`: a dictionary or a table, or None where there is none."""
         path = self.claims / benchmark / name
         if not path.exists():
             return None
@@ -82,7 +82,7 @@ def split(results: Results) -> Iterator[Finding]:
 
 
 def curvature(results: Results) -> Iterator[Finding]:
-    """Whether variances alone predict the sign of the gap of a flow of constant volume."""
+    """Whether variances alone predict the sign of the gap under a flow of constant volume."""
     for benchmark, out in results.famous(ADDITIVE):
         found = results.read(benchmark, "curvature.json")
         if found:

@@ -1,13 +1,13 @@
 """Stage `rank`: every score of every benchmark in one table, and scores by their worst pair.
 
-Reads metrics/scores/, what is off included, and bench/scores.json for what a score costs. Writes
+Reads metrics/scores/, also of benchmarks that are not enabled, and bench/scores.json for what a score costs. Writes
 
     metrics/scores.csv      benchmark, model, score, out, n, auroc, auroc_low, auroc_high, auprc, fpr95, seconds per 1,000 images
     metrics/ranking.json    worst AUROC over all natural pairs, by model and score, under the key `worst`
     plots/scores            the heat map
 
-A pair is natural when neither set is made up, as noise and constant images are, and counts once: benchmarks that have it again
-differ in their models. `seconds` is empty where nothing was timed.
+A pair is natural when neither set is made up, as noise and constant images are. It counts once, even where several benchmarks
+have it, which differ in their models. `seconds` is empty where nothing was timed.
 """
 
 import json
@@ -18,17 +18,16 @@ import pandas as pd
 
 import params
 import stage
-from likelihood import comparison, heatmap, tables
+from likelihood import comparison, heatmap, scores, tables
 from likelihood.data import base as data
 from likelihood.data import images
-from likelihood.scores import base as scores
 
 TABLES, BENCH = Path("metrics/scores"), Path("bench/scores.json")
 DPI = 130
 
 
 def collect(values: dict[str, Any], folder: Path = TABLES) -> pd.DataFrame:
-    """The tables of all benchmarks in params.yaml, companions and probes included, one below the other in their order."""
+    """The tables of all benchmarks in params.yaml with those of companions and probes, concatenated in this order."""
     files = [
         file for name in values["benchmarks"] for file in (folder / f"{name}.csv", *sorted(folder.glob(f"{name}/*/scores.csv")))
     ]
@@ -36,9 +35,9 @@ def collect(values: dict[str, Any], folder: Path = TABLES) -> pd.DataFrame:
 
 
 def pairs(table: pd.DataFrame, inside: dict[str, str]) -> list[tuple[str, str]]:
-    """The pairs (benchmark, out-set) of a table, in its order, from the in-set of every benchmark.
+    """The pairs (benchmark, out-set) of a table, in its order; `inside` is the in-set of each benchmark.
 
-    Of benchmarks with the same in- and out-set, which differ in their models, the first has the pair.
+    Where several benchmarks have the same in- and out-set, the pair goes to the first.
     """
     first: dict[tuple[str, str], str] = {}
     for benchmark, out in dict.fromkeys(zip(table["benchmark"], table["out"], strict=True)):
@@ -47,7 +46,7 @@ def pairs(table: pd.DataFrame, inside: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
-    """(model, score) of the heat map: the ranked ones, best first, then those that lack a pair."""
+    """The rows (model, score) of the heat map: ranked ones, best first, then those that lack a pair."""
     first = list(zip(ranked["model"], ranked["score"], strict=True))
     every = dict.fromkeys(zip(table["model"], table["score"], strict=True))
     return [*first, *(row for row in every if row not in first)]

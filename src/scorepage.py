@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from likelihood import scores
 from likelihood.figures import set_title
 from likelihood.heatmap import MODELS, score_title
-from likelihood.scores import base as scores
 
-SHOWN = 8  # single-image scores in README, besides those in KEPT
+SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
 KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("none", "png_size"), ("none", "png_distance")}
 
 
@@ -21,7 +21,7 @@ def seconds(value: float) -> str:
 
 
 def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any], rows: int | None) -> str:
-    """The Markdown table of scores by their worst natural pair; of `rows` best single-image ones and KEPT, or of all."""
+    """The Markdown table of scores by their worst natural pair: the `rows` best single-image ones and KEPT, or all."""
     order = sorted(((worst, model, name) for model, found in ranking.items() for name, worst in found.items()), reverse=True)
     lines = [
         "| | score | worst AUROC | on | seconds per 1,000 colour images |",
@@ -45,20 +45,20 @@ def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: d
 
 
 def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
-    """What the seeds of a model have, of all benchmarks in a folder of tables: every score's AUROC, or `likelihoods`."""
+    """The tables over seeds of all benchmarks in a folder: AUROC of every score, or `likelihoods`."""
     files = sorted(folder.glob(f"*/*/{name}.csv"))
     return pd.concat([pd.read_csv(file) for file in files], ignore_index=True) if files else pd.DataFrame(columns=["benchmark"])
 
 
 def mean_and_deviation(row: Any) -> str:  # noqa: ANN401
-    """AUROC over seeds."""
+    """Mean ± standard deviation of AUROC over seeds."""
     return f"{row.auroc_mean:.3f} ± {row.auroc_std:.3f}"
 
 
 def ensembles(
     table: pd.DataFrame, seeds: pd.DataFrame, likelihoods: pd.DataFrame, entries: dict[str, Any], made: Collection[str]
 ) -> str:
-    """The Markdown table of what several seeds of a model tell, of all pairs of pictures."""
+    """The Markdown table of models of several seeds, on all natural pairs."""
     lines = [
         "| trained on | out-set | model | bits/dim test | bits/dim out-set | AUROC of −log p | [95 %] over images"
         " | −log of the seeds' mean p | WAIC |",
@@ -80,7 +80,7 @@ def ensembles(
 
 
 def seeds_table(found: pd.DataFrame) -> str:
-    """The Markdown table of every score over the seeds of its model, of one benchmark."""
+    """The Markdown table of every score over the seeds of its model, for one benchmark."""
     lines = [
         "### Over seeds\n\nMean and standard deviation of AUROC over models of different seeds, and the extremes.\n",
         "| score | out-set | seeds | AUROC | least | greatest |",

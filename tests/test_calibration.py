@@ -6,11 +6,10 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from likelihood import calibration, codecs, densities, selection
+from likelihood import calibration, codecs, densities, scores, selection
 from likelihood.data import images
 from likelihood.densities import RESOLUTION
 from likelihood.detector import Detector
-from likelihood.scores import base
 from tests.helpers import digits
 
 MODELS = ("vae", "pixelcnn", "glow")
@@ -190,4 +189,4 @@ def test_every_score_of_single_images_is_fitted_on_numbers_alone(held_out):
     expected = calibration.scored(calibration.fitted(samples), samples)
     pd.testing.assert_frame_equal(calibration.scored(calibration.fitted(bare), samples), expected)
     assert {"all.code_kde", "glow.code_kde", "vae.typicality", "none.mean"} <= set(expected)
-    assert all(base.get(name.split(".")[1]).batch == 1 for name in expected)
+    assert all(scores.get(name.split(".")[1]).batch == 1 for name in expected)

@@ -71,7 +71,7 @@ def test_the_numbers_of_a_companion_are_found_by_their_images(tmp_path):
     assert compare.members(found["val"]) == ["1", "2"]
     assert list(compare.of_member(found["val"], "1")) == ["log_prob", "kl"]
     assert compare.of_member(found["val"], "2")["log_prob"].tolist() == [7.0, 7.0]
-    with pytest.raises(InputError, match="of other images of val than the model has scored"):
+    with pytest.raises(InputError, match="has other images of val than the model's statistics"):
         compare.read_extra(tmp_path, {"val": np.array([2, 5])})
 
 

@@ -13,14 +13,13 @@ from scipy.stats import multivariate_normal
 from sklearn.metrics import roc_auc_score
 
 import rank
-from likelihood import codecs, comparison, densities
-from likelihood.scores import base
+from likelihood import codecs, comparison, densities, scores
 
 
 def sample(n, low, high, seed):
     rng = np.random.RandomState(seed)
     images = rng.randint(low, high, (n, 1, 6, 6)).astype(np.uint8)
-    return base.Sample(images, codecs.lengths(images), pd.DataFrame({"log_prob": rng.normal(-100.0 - high, 5.0, n)}))
+    return scores.Sample(images, codecs.lengths(images), pd.DataFrame({"log_prob": rng.normal(-100.0 - high, 5.0, n)}))
 
 
 SAMPLES = {"val": sample(80, 0, 60, 0), "test": sample(50, 0, 60, 1), "near": sample(50, 0, 62, 2), "far": sample(40, 0, 200, 3)}
@@ -29,8 +28,7 @@ SAMPLES = {"val": sample(80, 0, 60, 0), "test": sample(50, 0, 60, 1), "near": sa
 def test_a_cell_is_the_auroc_of_the_score_fitted_on_validation_images():
     table = comparison.compare(["typicality", "mean", "typicality_10"], SAMPLES, "glow", ["near", "far"], 100, 0)
     assert list(table.columns) == list(comparison.COLUMNS)
-    score = base.get("typicality")
-    score.fit(SAMPLES["val"])
+    score = scores.get("typicality").fit(SAMPLES["val"])
     values = np.concatenate([score.score(SAMPLES["test"]), score.score(SAMPLES["far"])])
     found = table.set_index(["score", "out"]).loc[("typicality", "far")]
     assert found["auroc"] == pytest.approx(roc_auc_score([0] * 50 + [1] * 40, values))
@@ -139,7 +137,7 @@ def test_whitened_statistics_are_uncorrelated_and_directions_that_do_not_vary_st
     np.testing.assert_allclose(np.cov(whiten(reference), rowvar=False), np.diag([0.0, 0.0, 1.0, 1.0]), atol=0.01)
 
 
-def test_detectors_do_not_depend_on_the_units_of_statistics():
+def test_densities_do_not_depend_on_the_units_of_statistics():
     rng = np.random.RandomState(0)
     reference, x = rng.normal(size=(200, 3)), 2.0 * rng.normal(size=(30, 3))
     for make in (densities.kde, densities.one_class_svm):

@@ -93,8 +93,7 @@ TORCHLESS = [
     "readme",
 ]
 # The registry that a script imports from by a name.
-LAZY = {"check.py": "data", "download.py": "data", "evaluate.py": "scores", "compare.py": "scores", "rank.py": "scores"}
-LAZY |= {"calibrate.py": "scores", "evaluate_other.py": "scores"}
+LAZY = {"check.py": "data", "download.py": "data"}
 LAZY |= {"train_companion.py": "models", "score_companion.py": "models", "probe.py": "models"}
 LAZY |= {"dissect.py": "data", "curve.py": "data", "explain.py": "data"}
 

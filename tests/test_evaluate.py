@@ -10,10 +10,9 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 import evaluate
-from likelihood import comparison, selection
+from likelihood import comparison, scores, selection
 from likelihood.data import images
 from likelihood.errors import InputError
-from likelihood.scores import base as scores
 from tests.helpers import files
 
 DIMS, MODELS = 16, ("vae", "pixelcnn", "glow")

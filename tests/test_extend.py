@@ -1,4 +1,4 @@
-"""The pages on extending the project, followed to the letter in a copy of the small pipeline: their files, settings, commands."""
+"""The pages on extending the project, followed to the letter in a copy of the small pipeline: their code, settings, commands."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.clone import environment, ran
 from tests.helpers import ROOT, git
 from tests.test_page import browse, headings
 
-BLOCK = re.compile(r"(?:^`([^`\n]+)`:\n\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"(?:^`([^`\n]+)`(?:, (at the end|below `[^`\n]+`))?:\n\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TESTED = re.compile(r"(\d+) passed")
 
 
@@ -25,17 +25,19 @@ def merged(values, changes):
 
 
 class Page:
-    """A page of docs/: the files it gives, by path, the settings, and the commands in their order."""
+    """A page of docs/: the files it gives, by path, what it adds to files, the settings, and the commands in their order."""
 
     def __init__(self, name):
         text = (ROOT / "docs" / name).read_text()
         blocks = BLOCK.findall(text)
-        self.files = {path: block for path, language, block in blocks if language == "python"}
-        settings = [block for _, language, block in blocks if language == "yaml"]
+        code = [(path, place, block) for path, place, language, block in blocks if language == "python"]
+        self.files = {path: block for path, place, block in code if not place}
+        self.added = [part for part in code if part[1]]
+        settings = [block for *_, language, block in blocks if language == "yaml"]
         self.settings = [yaml.safe_load(block.replace("fashion_mnist", "mnist_5k")) for block in settings]
-        self.commands = [line for _, language, block in blocks if not language for line in block.splitlines()]
-        assert all(self.files)
-        assert self.files
+        self.commands = [line for *_, language, block in blocks if not language for line in block.splitlines()]
+        assert all(path for path, *_ in code)
+        assert code
 
     def followed(self, small, folder, **smaller):
         """Its files and settings in a copy of the small pipeline; `smaller` settings are for the test's sake."""
@@ -43,6 +45,12 @@ class Page:
         for path, text in self.files.items():
             assert not (clone.folder / path).exists(), path
             clone.write(path, text)
+        for path, place, text in self.added:
+            if place == "at the end":
+                clone.write(path, f"{clone.read(path)}\n\n{text}")
+            else:
+                line = place.split("`")[1]
+                clone.change(path, f"{line}\n", f"{line}\n{text}")
         values = yaml.safe_load(clone.read("params.yaml"))
         for settings in (*self.settings, smaller):
             values = merged(values, settings)
@@ -62,13 +70,14 @@ class Page:
 
 
 def clean(clone, page):
-    """The files of a page are as the project's own must be."""
+    """The code of a page is as the project's own must be."""
+    files = [*page.files, *dict.fromkeys(path for path, *_ in page.added)]
     run = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", *page.files], cwd=clone.folder, capture_output=True, text=True
+        [sys.executable, "-m", "ruff", "check", *files], cwd=clone.folder, capture_output=True, text=True
     )  # fmt: skip
     assert run.returncode == 0, run.stdout
     run = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--check", *page.files], cwd=clone.folder, capture_output=True, text=True
+        [sys.executable, "-m", "ruff", "format", "--check", *files], cwd=clone.folder, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stdout
 

@@ -1,17 +1,17 @@
-"""Laws that every out-of-distribution score keeps; scores are found by listing their folder."""
+"""Laws that every out-of-distribution score of SCORES keeps."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from likelihood import codecs
-from likelihood.scores import base
-from likelihood.scores.typicality import Typicality
+from likelihood import codecs, scores
+from likelihood.scores import SCORES
+from likelihood.scores.likelihood import Typicality
 
 COMPANIONS = ("log_prob@1", "log_prob@2", "log_prob@background", "log_prob@local")
-ONE_MODEL = [name for name in base.names() if base.get(name).needs]
-NO_MODEL = [name for name in base.names() if not base.get(name).needs]
-every_score = pytest.mark.parametrize("name", base.names())
+ONE_MODEL = [name for name in SCORES if scores.get(name).needs]
+NO_MODEL = [name for name in SCORES if not scores.get(name).needs]
+every_score = pytest.mark.parametrize("name", SCORES)
 
 
 def sample(n=12, shape=(1, 8, 8), seed=0):
@@ -23,44 +23,61 @@ def sample(n=12, shape=(1, 8, 8), seed=0):
     columns = {name: rng.normal(-300.0, 20.0, n) for name in names}
     columns |= {name: rng.normal(12.0, 2.0, n) for name in ("gradient_norm", "gradient_norm.a", "gradient_norm.b")}
     statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "regret": rng.gamma(5.0, 9.0, n), "same": 1.0})
-    return base.Sample(images, codecs.lengths(images), statistics)
+    return scores.Sample(images, codecs.lengths(images), statistics)
 
 
 def rows(whole, index):
     images, *tables = whole
-    return base.Sample(images[index], *(table.iloc[index].reset_index(drop=True) for table in tables))
+    return scores.Sample(images[index], *(table.iloc[index].reset_index(drop=True) for table in tables))
 
 
 def fitted(name, reference):
-    score = base.get(name)
-    score.fit(reference)
-    return score
+    return scores.get(name).fit(reference)
 
 
-def test_the_scores_of_the_folder_are_found():
+def test_the_list_has_the_scores_of_one_model_and_those_without():
     assert {"log_prob", "complexity", "dose_kde", "dose_svm", "code_kde", "typicality", "typicality_25"} <= set(ONE_MODEL)
     assert {"png_size", "png_distance", "pixel_variance", "total_variation", "mean"} <= set(NO_MODEL)
 
 
 def test_a_score_is_applied_to_the_models_that_have_what_it_needs():
-    assert set(base.applicable([])) == set(NO_MODEL)
-    assert {"latent_norm", "log_pz"}.isdisjoint(base.applicable(["log_prob", "kl"]))
+    assert set(scores.applicable([])) == set(NO_MODEL)
+    assert {"latent_norm", "log_pz"}.isdisjoint(scores.applicable(["log_prob", "kl"]))
     more = {"waic", "ensemble", "background_ratio", "local_ratio", "gradient_norm", "gradient_density", "likelihood_regret"}
-    assert set(base.applicable(["log_prob", "log_pz", "latent_norm"])) == set(ONE_MODEL) - more
-    assert set(base.applicable(list(sample().statistics))) == set(ONE_MODEL)
+    assert set(scores.applicable(["log_prob", "log_pz", "latent_norm"])) == set(ONE_MODEL) - more
+    assert set(scores.applicable(list(sample().statistics))) == set(ONE_MODEL)
 
 
 def test_what_is_added_to_a_model_s_statistics_brings_only_the_scores_that_need_it():
-    assert base.needing(["log_prob@1", "log_prob@2"], ["log_prob", "log_prob@1", "log_prob@2"]) == ["ensemble", "waic"]
-    assert base.needing(["log_prob@local"], ["log_prob", "log_prob@local"]) == ["local_ratio"]
-    assert base.needing(["regret"], ["log_prob", "regret"]) == ["likelihood_regret"]
-    assert base.needing(["kl@1"], ["log_prob", "kl", "kl@1"]) == []
+    assert scores.needing(["log_prob@1", "log_prob@2"], ["log_prob", "log_prob@1", "log_prob@2"]) == ["ensemble", "waic"]
+    assert scores.needing(["log_prob@local"], ["log_prob", "log_prob@local"]) == ["local_ratio"]
+    assert scores.needing(["regret"], ["log_prob", "regret"]) == ["likelihood_regret"]
+    assert scores.needing(["kl@1"], ["log_prob", "kl", "kl@1"]) == []
+
+
+@every_score
+def test_a_score_is_built_anew_and_what_it_learns_ends_in_an_underscore(name):
+    score, before = scores.get(name), vars(scores.get(name))
+    assert score.fit(sample(30, seed=1)) is score
+    learned = vars(score).keys() - before.keys()
+    assert all(key.endswith("_") for key in learned)
+    assert {key: value for key, value in vars(score).items() if key not in learned} == before
+    assert vars(scores.get(name)) == before, "what one score has learned is not in the next"
+    again = score.fit(sample(40, seed=2)).score(sample(50))
+    np.testing.assert_array_equal(again, fitted(name, sample(40, seed=2)).score(sample(50)))
+
+
+@every_score
+def test_a_score_is_fitted_on_numbers_and_never_on_images(name):
+    reference, whole = sample(30, seed=1), sample(50)
+    bare = fitted(name, reference._replace(images=np.empty((30, 0))))
+    np.testing.assert_array_equal(bare.score(whole), fitted(name, reference).score(whole))
 
 
 @every_score
 def test_a_score_has_a_title_of_its_own_and_names_codecs_that_exist(name):
-    score = base.get(name)
-    assert sum(base.get(other).title == score.title for other in base.names()) == 1
+    score = scores.get(name)
+    assert sum(scores.get(other).title == score.title for other in SCORES) == 1
     assert set(score.coded) <= set(codecs.CODECS)
 
 
@@ -77,7 +94,7 @@ def test_a_score_is_one_finite_number_an_image_or_batch(name, shape):
 @every_score
 def test_a_score_depends_only_on_its_own_images_and_not_on_their_order(name):
     score, whole = fitted(name, sample(30, seed=1)), sample(50)
-    values, size = score.score(whole), base.get(name).batch
+    values, size = score.score(whole), scores.get(name).batch
     groups = [np.arange(k * size, (k + 1) * size) for k in np.random.RandomState(2).permutation(50 // size)]
     order = np.concatenate([np.random.RandomState(3).permutation(group) for group in groups])
     expected = values[[group[0] // size for group in groups]]
@@ -89,17 +106,17 @@ def test_a_score_depends_only_on_its_own_images_and_not_on_their_order(name):
 def test_a_score_survives_a_reference_of_images_all_alike_and_images_far_from_it(name):
     images = np.full((30, 1, 8, 8), 7, np.uint8)
     statistics = pd.DataFrame(dict.fromkeys(sample().statistics.columns, -5.0), index=range(30))
-    score, far = fitted(name, base.Sample(images, codecs.lengths(images), statistics)), sample(50)
+    score, far = fitted(name, scores.Sample(images, codecs.lengths(images), statistics)), sample(50)
     for column in far.statistics.columns:
         far.statistics[column] *= 1e6
     assert np.isfinite(score.score(far)).all()
-    assert np.isfinite(score.score(base.Sample(images, codecs.lengths(images), statistics))).all()
+    assert np.isfinite(score.score(scores.Sample(images, codecs.lengths(images), statistics))).all()
 
 
 @every_score
 def test_a_score_reads_no_codes_but_those_it_names(name):
     whole, reference = sample(50), sample(30, seed=1)
-    named = list(base.get(name).coded)
+    named = list(scores.get(name).coded)
     few = [part._replace(codes=part.codes[named]) for part in (whole, reference)]
     np.testing.assert_array_equal(fitted(name, few[1]).score(few[0]), fitted(name, reference).score(whole))
 
@@ -112,7 +129,7 @@ def test_a_score_without_a_model_needs_no_statistics(name):
     np.testing.assert_array_equal(bare, fitted(name, reference).score(whole))
 
 
-@pytest.mark.parametrize("name", base.pooling())
+@pytest.mark.parametrize("name", scores.pooling())
 def test_a_score_that_pools_uses_every_model(name):
     def pooled(part, shift):
         table = pd.DataFrame({"log_prob_a": part.statistics["log_prob"], "log_prob_b": part.statistics["log_pz"] + shift})
@@ -123,7 +140,7 @@ def test_a_score_that_pools_uses_every_model(name):
     assert (far > near).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", [name for name in ONE_MODEL if base.get(name).batch == 1])
+@pytest.mark.parametrize("name", [name for name in ONE_MODEL if scores.get(name).batch == 1])
 def test_an_image_far_less_likely_than_the_in_set_is_outlying(name):
     reference, near = sample(300, seed=1), sample(50)
     scales = {column: 1.0 if column in ("log_prob@background", "log_prob@local") else 3.0 for column in near.statistics}
@@ -136,7 +153,7 @@ def test_higher_is_more_outlying_for_the_one_sided_scores():
     flat, rough = np.full((1, 8, 8), 9, np.uint8), np.random.RandomState(0).randint(0, 256, (1, 8, 8)).astype(np.uint8)
     images = np.stack([rough, flat])  # the second is small as a file, flat, smooth and dark
     statistics = pd.DataFrame({"log_prob": [-100.0, -900.0], "log_pz": [-10.0, -90.0], "latent_norm": [8.0, 20.0]})
-    pair = base.Sample(images, codecs.lengths(images), statistics)
+    pair = scores.Sample(images, codecs.lengths(images), statistics)
     for name in ("log_prob", "log_pz", "latent_norm", "complexity", "png_size", "pixel_variance", "total_variation", "mean"):
         first, second = fitted(name, pair).score(pair)
         assert second > first, name
@@ -145,7 +162,7 @@ def test_higher_is_more_outlying_for_the_one_sided_scores():
 def test_scores_worked_out_by_hand():
     images = np.array([[[[0, 3], [5, 9]]]], np.uint8)
     codes = pd.DataFrame({"png": [70.0], "webp": [40.0], "jpeg2000": [90.0], "jpegxl": [50.0]})
-    one = base.Sample(images, codes, pd.DataFrame({"log_prob": [-100.0], "log_pz": [-30.0], "latent_norm": [3.5]}))
+    one = scores.Sample(images, codes, pd.DataFrame({"log_prob": [-100.0], "log_pz": [-30.0], "latent_norm": [3.5]}))
     reference = one._replace(statistics=pd.DataFrame({"log_prob": [-90.0, -70.0]}), codes=pd.DataFrame({"png": [1, 60, 900]}))
     expected = {"log_prob": 100.0, "typicality": 20.0, "complexity": 60.0, "latent_norm": 1.5, "log_pz": 30.0}
     expected |= {"png_size": -70.0, "png_distance": 10.0, "total_variation": -(5 + 6 + 3 + 4), "mean": -4.25}
@@ -160,7 +177,7 @@ def test_scores_of_companions_worked_out_by_hand():
     expected = {"waic": 104.0 + 21.0, "background_ratio": -30.0, "local_ratio": 10.0}
     expected["ensemble"] = 100.0 + np.log(3.0) - np.log1p(np.exp(-3.0) + np.exp(-9.0))
     for name, value in expected.items():
-        assert base.get(name).score(one) == pytest.approx([value]), name
+        assert scores.get(name).score(one) == pytest.approx([value]), name
 
 
 def test_the_density_of_gradient_norms_is_two_sided_and_sees_layers_that_the_norm_hides():
@@ -177,11 +194,11 @@ def test_the_density_of_gradient_norms_is_two_sided_and_sees_layers_that_the_nor
 
 
 def test_typicality_of_a_batch_is_that_of_its_mean():
-    for name in base.names():
-        score = base.get(name)
+    for name in SCORES:
+        score = scores.get(name)
         if isinstance(score, Typicality):
             score.fit(sample(30, seed=1))
             nats = -sample(55).statistics["log_prob"].to_numpy()[: 55 // score.batch * score.batch]
             expected = np.abs(nats.reshape(-1, score.batch).mean(axis=1) + sample(30, seed=1).statistics["log_prob"].mean())
             np.testing.assert_allclose(score.score(sample(55)), expected)
-    assert {base.get(name).batch for name in base.names()} == {1, 2, 10, 25}
+    assert {scores.get(name).batch for name in SCORES} == {1, 2, 10, 25}

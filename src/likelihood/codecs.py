@@ -2,8 +2,8 @@
 
     L_c(x) = 8 log 2 · bytes of x coded by c      in nats, as likelihoods are; headers included
 
-Of every codec the setting is the one that costs about as much as an image's likelihood: stronger ones save a percent or two and
-take ten times as long.
+Every codec is set so that it takes about as long as an image's likelihood: stronger settings save a percent or two and take ten
+times as long.
 
 References:
     [1] Input complexity and out-of-distribution detection with likelihood-based generative models (Serrà et al., 2020),
@@ -43,14 +43,14 @@ def pixels_of(image: np.ndarray) -> np.ndarray:
 
 
 def lengths(images: np.ndarray) -> pd.DataFrame:
-    """Code lengths of uint8 images (N, C, H, W), in nats: a row an image, a column a codec."""
+    """Code lengths of uint8 images (N, C, H, W), in nats: one row per image, one column per codec."""
     rows = [{name: encode(pixels) for name, encode in CODECS.items()} for pixels in map(pixels_of, images)]
     return pd.DataFrame(rows, columns=list(CODECS), dtype=np.float64) * NATS_PER_BYTE
 
 
 def versions() -> dict[str, str]:
     """What the lengths depend on: library and version by codec."""
-    fork = features.version("zlib_ng")  # the one that Pillow's wheels are built with
+    fork = features.version("zlib_ng")  # Pillow's wheels are built with this one
     zlib = f"zlib-ng {fork}" if fork else f"zlib {features.version('zlib')}"
     return {
         "png": f"Pillow {PIL.__version__}, {zlib}",

@@ -1,16 +1,15 @@
-"""The table of scores: every score of the scores package against every out-set, on the same images.
+"""The table of scores: every score (likelihood/scores) against every out-set, on the same images.
 
 A score is fitted on held-out in-distribution images and measured on in-set test images and out-set images that it has not seen.
-The images come in a random order (likelihood/selection.py), so consecutive ones make fair batches. A batch counts as one:
-intervals of a score of batches are wide because there are few of them.
+The images come in a random order (likelihood/selection.py), so consecutive ones make fair batches. A batch counts once: a score
+of batches has wide intervals because there are few batches.
 """
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from likelihood import metrics
-from likelihood.scores import base as scores
+from likelihood import metrics, scores
 
 COLUMNS = ("model", "score", "out", "n", "auroc", "auroc_low", "auroc_high", "auprc", "fpr95")
 NO_MODEL, ALL_MODELS = "none", "all"  # in the column `model`
@@ -22,21 +21,22 @@ def compare(
     """Fit scores on `val` and measure them on `test` against every out-set.
 
     Arguments:
-        names: of the scores.
-        samples: by set: `val`, `test` and the out-sets.
-        model: what the rows are called by.
+        names: names of scores.
+        samples: samples by set: `val`, `test` and the out-sets.
+        model: what the column `model` says.
         outs: the out-sets, in order.
-        resamples, seed: of the bootstrap.
+        resamples, seed: how often the bootstrap draws, and from which seed.
 
-    Returns COLUMNS, a row a score and out-set; n counts the numbers of the out-set that were compared. A score of batches has no
-    row where a set has fewer images than a batch.
+    Returns COLUMNS, one row per score and out-set; n counts the numbers of the out-set that were compared. A score of batches has
+    no row where a set has fewer images than a batch.
     """
     rows = []
     for name in names:
-        score = scores.get(name)
-        score.fit(samples["val"])
+        score = scores.get(name).fit(samples["val"])
         values = {key: score.score(samples[key]) for key in ("test", *outs)}
-        for out in (out for out in outs if len(values["test"]) and len(values[out])):  # a small set may not fill one batch
+        for out in outs:
+            if not len(values["test"]) or not len(values[out]):
+                continue  # a small set may not fill one batch
             found = metrics.ood_metrics(values["test"], values[out], resamples, seed)
             rows.append({"model": model, "score": name, "out": out, "n": len(values[out]), **found})
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -56,7 +56,7 @@ def pooled(samples: dict[str, dict[str, scores.Sample]]) -> dict[str, scores.Sam
 def ranking(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """Scores by their worst AUROC over pairs (benchmark, out): model, score, worst, benchmark, out; best first.
 
-    Only scores that have all the pairs are ranked: a score cannot do well by staying away.
+    Only scores that have all pairs are ranked, so leaving out a hard pair does not help.
     """
     wanted = set(pairs)
     rows = table[[pair in wanted for pair in zip(table["benchmark"], table["out"], strict=True)]]

@@ -1,8 +1,8 @@
 """A trained detector: models and their scores, calibrated on held-out in-distribution images (likelihood/calibration.py).
 
 detector = Detector.load(Path("."), "fashion_mnist")
-found = detector(images)                          # uint8 [N, H, W] or [N, H, W, 3]; a table, a row an image
-flagged = found["all.code_kde.p"] <= 0.05         # of images like those trained on, one in twenty
+found = detector(images)                          # uint8 [N, H, W] or [N, H, W, 3]; a table, one row per image
+flagged = found["all.code_kde.p"] <= 0.05         # true for one in twenty images like those trained on
 """
 
 import json
@@ -22,7 +22,7 @@ from likelihood.models import checkpoint
 from likelihood.models.base import LikelihoodModel
 from likelihood.units import in_unit
 
-BATCH = 200  # images of which all is known at a time
+BATCH = 200  # images per table
 FACTS = {"shape", "models", "codecs", "prepared"}
 
 
@@ -30,7 +30,7 @@ class Detector:
     """Models with calibrated scores; call it on images.
 
     Arguments:
-        models: by name, in evaluation mode, on the device that is to be used.
+        models: models by name, in evaluation mode, on the device to use.
         facts: detector.json of the stage `calibrate`.
         calibration: the scores of these models, fitted and calibrated by that stage.
     """
@@ -46,7 +46,7 @@ class Detector:
         Arguments:
             root: folder of the project.
             benchmark: a name of params.yaml.
-            models: which ones to use; all by default.
+            models: names of the models to use; all by default.
             device: where to compute, as PyTorch names it.
 
         Raises InputError naming what is missing.
@@ -71,35 +71,35 @@ class Detector:
 
     @property
     def names(self) -> list[str]:
-        """The scores that there are, as `<model>.<score>`; those of `all` models and of `none` among them."""
+        """The scores as `<model>.<score>`; the model is `all` for scores of all models at once, `none` for scores without one."""
         return list(self.calibration.judges)
 
     def least_rate(self) -> float:
-        """The least rate of false alarms that the calibration images can tell."""
+        """The smallest rate of false alarms that the calibration images can resolve."""
         return 1.0 / (1 + len(self.calibration.levels))
 
     def other_codecs(self) -> list[str]:
-        """The codecs whose version is another than that which the calibration rests on."""
+        """The codecs whose version here differs from the one that the calibration used."""
         here = codecs.versions()
         return [name for name, version in self.facts["codecs"].items() if here[name] != version]
 
     def __call__(self, pixels: np.ndarray) -> pd.DataFrame:
-        """Everything about images.
+        """Likelihoods, scores and p-values of images.
 
         Arguments:
-            pixels: uint8 [N, H, W] or [N, H, W, 3], as the images that the models were trained on.
+            pixels: uint8 [N, H, W] or [N, H, W, 3], like the images that the models were trained on.
 
-        Returns a row an image: `<model>.bits_per_dim` (`<model>.nats` of binarised images), lower is more likely;
+        Returns one row per image: `<model>.bits_per_dim` (`<model>.nats` of binarised images), lower is more likely;
         `<model>.<score>`, higher is more outlying; `<model>.<score>.p` in (0, 1], lower is more outlying.
 
-        Raises InputError on images of another type or shape.
+        Raises InputError for images of another type or shape.
         """
         x = self.checked(pixels)
         parts = [self.table(x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
         return pd.concat(parts, ignore_index=True)
 
     def checked(self, pixels: np.ndarray) -> np.ndarray:
-        """Canonical images as (N, C, H, W)."""
+        """The images as (N, C, H, W). Raises InputError where they do not fit."""
         channels, height, width = self.shape
         wanted = (height, width) if channels == 1 else (height, width, channels)
         if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != wanted:
@@ -107,7 +107,7 @@ class Detector:
         return images.to_network(pixels)
 
     def table(self, x: np.ndarray) -> pd.DataFrame:
-        """What is known of a batch of uint8 images (N, C, H, W)."""
+        """Likelihoods, scores and p-values of a batch of uint8 images (N, C, H, W)."""
         statistics = {}
         for model, network in self.models.items():
             draws, step = self.facts["models"][model]["draws"], network.core_batch

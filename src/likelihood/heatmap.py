@@ -1,4 +1,4 @@
-"""The heat map of scores: a row a score, a column a pair of in-set and out-set, a cell its AUROC."""
+"""The heat map of scores: one row per score, one column per pair of in-set and out-set; a cell is the AUROC."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from likelihood import scores
 from likelihood.comparison import ALL_MODELS, NO_MODEL
 from likelihood.figures import TITLES, set_title
-from likelihood.scores import base as scores
 
 MODELS = TITLES | {NO_MODEL: "no model", ALL_MODELS: "all models"}
-DARK = 0.36  # how far from one half a cell is dark enough for white figures
+DARK = 0.36  # from this distance to one half on, a cell is so dark that its number is white
 
 
 def score_title(model: str, score: str) -> str:
-    """What a score of a model is called."""
+    """The title of a score of one model."""
     return f"{scores.get(score).title}, {MODELS.get(model, model)}"
 
 

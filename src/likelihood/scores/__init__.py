@@ -1,0 +1,65 @@
+"""Out-of-distribution scores by name: SCORES is the one list of them.
+
+Tables, figures and detectors call a score by its name here. Names are given in alphabetical order, which is that of the tables.
+"""
+
+from collections.abc import Callable, Collection
+from functools import partial
+
+from likelihood.scores import companions, complexity, density, likelihood, pixels
+from likelihood.scores.base import Sample, Score
+
+__all__ = ["SCORES", "Sample", "Score", "applicable", "get", "needing", "pooling"]
+
+SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
+    # The model's own likelihood and its parts
+    "log_prob": likelihood.LogProb,
+    "log_pz": likelihood.LogPz,
+    "latent_norm": likelihood.LatentNorm,
+    "typicality": likelihood.Typicality,
+    "typicality_2": partial(likelihood.Typicality, batch=2),
+    "typicality_10": partial(likelihood.Typicality, batch=10),
+    "typicality_25": partial(likelihood.Typicality, batch=25),
+    # Code lengths
+    "complexity": complexity.Complexity,
+    "png_size": complexity.PngSize,
+    "png_distance": complexity.PngDistance,
+    # Densities
+    "dose_kde": density.DoseKde,
+    "dose_svm": density.DoseSvm,
+    "code_kde": density.CodeKde,
+    "bare_code_kde": density.BareCodeKde,
+    "gradient_density": density.GradientDensity,
+    # Companions and gradients
+    "background_ratio": companions.BackgroundRatio,
+    "local_ratio": companions.LocalRatio,
+    "ensemble": companions.Ensemble,
+    "waic": companions.Waic,
+    "gradient_norm": companions.GradientNorm,
+    "likelihood_regret": companions.LikelihoodRegret,
+    # Pixels
+    "mean": pixels.Mean,
+    "pixel_variance": pixels.PixelVariance,
+    "total_variation": pixels.TotalVariation,
+}
+
+
+def get(name: str) -> Score:
+    """A new score of this name, not yet fitted."""
+    return SCORES[name]()
+
+
+def applicable(columns: Collection[str]) -> list[str]:
+    """The scores of one model whose statistics have these columns; of no columns, the scores without a model."""
+    needs = {name: get(name).needs for name in sorted(SCORES)}
+    return [name for name, needed in needs.items() if bool(needed) == bool(columns) and set(needed) <= set(columns)]
+
+
+def needing(added: Collection[str], columns: Collection[str]) -> list[str]:
+    """The scores of one model for which these columns are enough, and that need at least one of the added."""
+    return [name for name in applicable(columns) if set(get(name).needs) & set(added)]
+
+
+def pooling() -> list[str]:
+    """The scores that read several models at once."""
+    return [name for name in sorted(SCORES) if get(name).pools]

@@ -1,0 +1,103 @@
+"""Scores that need more than a model's own statistics: companions, which are trained further, or gradients.
+
+    BackgroundRatio     -(log p(x) - log p_background(x)): against a model of images of which a part of the values is random [1]
+    LocalRatio          -(log p(x) - log p_local(x)): against a local model, one that sees a few pixels around [2]
+    Ensemble            -log 1/n Σ_θ p_θ(x): the mean likelihood of models of n seeds. It is known to fix nothing [3]
+    Waic                -(mean_θ log p_θ(x) - var_θ log p_θ(x)): likely on average, and the models agree [4]
+    GradientNorm        log ‖∇_θ log p(x)‖²: a model has more to learn from a foreign image [5]
+    LikelihoodRegret    max_q L(x; q) - L(x; q_φ(z | x)), L the ELBO: how badly a VAE's encoder serves an image [6]
+
+BackgroundRatio: both models share what any image has, so that the ratio is about what is particular to the in-set. Our deviation:
+[1] chooses the share of random values, and how much the background's weights decay, by a third data set; here the share is a
+parameter that was not tuned (`companions.mutation`), and there is no decay.
+
+LocalRatio: near pixels tell much the same in all images, and make up most of a likelihood; what is left is what only the in-set's
+larger shapes explain. Our local model is a PixelCNN of one layer.
+
+Waic: the variance (n - 1 in the denominator) is over the networks' seeds. Its published figures are known not to replicate [1].
+
+GradientNorm is of all weights (likelihood/gradients.py); LikelihoodRegret fits q to the image (likelihood/regret.py).
+
+References:
+    [1] Likelihood ratios for out-of-distribution detection (Ren et al., 2019), https://arxiv.org/abs/1906.02845
+    [2] On the out-of-distribution generalization of probabilistic image modelling (Zhang et al., 2021),
+        https://arxiv.org/abs/2109.02639
+    [3] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136
+    [4] WAIC, but why? Generative ensembles for robust anomaly detection (Choi et al., 2018), https://arxiv.org/abs/1810.01392
+    [5] Approximations to the Fisher information metric of deep generative models for out-of-distribution detection
+        (Dauncey et al., 2024), https://arxiv.org/abs/2403.01485
+    [6] Likelihood regret: an out-of-distribution detection score for variational auto-encoder (Xiao et al., 2020),
+        https://arxiv.org/abs/2003.02977
+"""
+
+import numpy as np
+from scipy.special import logsumexp
+
+from likelihood.scores.base import Sample, Score
+
+
+def seeds(sample: Sample) -> np.ndarray:
+    """Log-likelihoods of a model and of its companions of other seeds: (N, seeds) in nats."""
+    return sample.statistics.filter(regex=r"^log_prob(@\d+)?$").to_numpy(np.float64)
+
+
+class BackgroundRatio(Score):
+    """Log of the background's likelihood over the model's, in nats."""
+
+    title = "likelihood ratio to a background"
+    needs = ("log_prob", "log_prob@background")
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return (sample.statistics["log_prob@background"] - sample.statistics["log_prob"]).to_numpy(np.float64)
+
+
+class LocalRatio(Score):
+    """Log of the local model's likelihood over the model's, in nats."""
+
+    title = "likelihood ratio to a local model"
+    needs = ("log_prob", "log_prob@local")
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return (sample.statistics["log_prob@local"] - sample.statistics["log_prob"]).to_numpy(np.float64)
+
+
+class Ensemble(Score):
+    """Minus the log of the mean likelihood, in nats."""
+
+    title = "−log mean p of seeds"
+    needs = ("log_prob", "log_prob@1")
+
+    def score(self, sample: Sample) -> np.ndarray:
+        log_prob = seeds(sample)
+        return np.log(log_prob.shape[1]) - logsumexp(log_prob, axis=1)
+
+
+class Waic(Score):
+    """Minus WAIC, in nats, nats² for the variance."""
+
+    title = "WAIC"
+    needs = ("log_prob", "log_prob@1")
+
+    def score(self, sample: Sample) -> np.ndarray:
+        log_prob = seeds(sample)
+        return log_prob.var(axis=1, ddof=1) - log_prob.mean(axis=1)
+
+
+class GradientNorm(Score):
+    """Log squared norm of the gradient."""
+
+    title = "gradient norm"
+    needs = ("gradient_norm",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return sample.column("gradient_norm")
+
+
+class LikelihoodRegret(Score):
+    """What fitting the posterior to the image gains, in nats."""
+
+    title = "likelihood regret"
+    needs = ("regret",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return sample.column("regret")

@@ -1,0 +1,77 @@
+"""Scores of a model's own likelihood and its parts.
+
+    LogProb       -log p(x): the score that ought to work, and that images of a foreign data set pass [1]
+    LogPz         -log p(z): a flow's likelihood without its volume term [1, section 4]
+    LatentNorm    | ‖z‖ - √D |: distance of a flow's latents from the shell where a standard normal has its mass [2]
+    Typicality    | -1/M Σ_m log p(x_m) - H |,    H = the mean of -log p over the reference, M images per batch
+
+Typicality is the distance of the likelihood from that of the in-set: a typical image is neither unlikely nor too likely [3]. Our
+deviation: [3] flags a batch where the distance passes a threshold from bootstrapped batches; the distance itself gives the same
+ranking, which is all that AUROC, AUPRC and FPR95 ask for.
+
+References:
+    [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136
+    [2] WAIC, but why? Generative ensembles for robust anomaly detection (Choi et al., 2018), https://arxiv.org/abs/1810.01392
+    [3] Detecting out-of-distribution inputs to deep generative models using typicality (Nalisnick et al., 2019),
+        https://arxiv.org/abs/1906.02994
+"""
+
+import math
+from typing import Self
+
+import numpy as np
+
+from likelihood.scores.base import Sample, Score
+
+
+class LogProb(Score):
+    """Negative log-likelihood in nats: an unlikely image is outlying."""
+
+    title = "−log p"
+    needs = ("log_prob",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return -sample.column("log_prob")
+
+
+class LogPz(Score):
+    """Negative log-density of the latents in nats."""
+
+    title = "−log p(z)"
+    needs = ("log_pz",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return -sample.column("log_pz")
+
+
+class LatentNorm(Score):
+    """Distance of the latents' norm from √D."""
+
+    title = "latent norm"
+    needs = ("latent_norm",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return np.abs(sample.column("latent_norm") - math.sqrt(sample.images[0].size))
+
+
+class Typicality(Score):
+    """Distance of the mean of -log p of a batch from its mean over the reference, in nats; two-sided.
+
+    Arguments:
+        batch: M, how many consecutive images make a batch.
+    """
+
+    needs = ("log_prob",)
+
+    def __init__(self, batch: int = 1) -> None:
+        self.batch = batch
+        self.title = "typicality" if batch == 1 else f"typicality of {batch} images"
+
+    def fit(self, reference: Sample) -> Self:
+        self.entropy_ = -reference.column("log_prob").mean()
+        return self
+
+    def score(self, sample: Sample) -> np.ndarray:
+        nats = -sample.column("log_prob")
+        batches = nats[: len(nats) // self.batch * self.batch].reshape(-1, self.batch)
+        return np.abs(batches.mean(axis=1) - self.entropy_)
