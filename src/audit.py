@@ -1,10 +1,9 @@
 """Which committed results are older than their code, parameters or data: `python src/audit.py`, or `make audit`.
 
-dvc.lock says what every result was made of. `dvc status` compares that with the tree as it stands, in a copy of it without data,
-where every benchmark that dvc.lock names is put in force, so those that are off are looked at too. What is not there, data and
-weights, is compared within dvc.lock: a stage must have read what the stage before it wrote. DVC's cache is read through too: DVC
-takes a file there that cannot be written for whole, and a disk may have damaged it. Exit status 1 when a stage in force is old or
-a file is damaged.
+dvc.lock records what every result was made from. `dvc status` compares that with the current tree, in a copy without data where
+every benchmark of dvc.lock is enabled, so disabled ones are checked too. Data and weights, which the copy lacks, are compared
+within dvc.lock: a stage must have read what the stage before it wrote. Every file of DVC's cache is read as well: DVC trusts a
+read-only file there, which a disk may have damaged. Exit status 1 when an enabled stage is stale or a file is damaged.
 """
 
 import contextlib
@@ -24,7 +23,7 @@ import params
 import stage
 from likelihood.errors import InputError
 
-# The lists of params.yaml that put the cells of stages in force; the first part of a cell's name is its benchmark.
+# The lists of params.yaml that enable the cells of stages; the first part of a cell's name is its benchmark.
 LISTS = {
     "run": ("download",),
     "companions.benchmarks": ("train_companion",),
@@ -38,15 +37,15 @@ HIDDEN = "[core]\n    no_scm = true\n"  # the copy has no history
 
 
 def run(*command: str, folder: Path) -> str:
-    """What a command prints; InputError with its last line where it fails."""
+    """What a command prints; InputError with its last line when it fails."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise InputError(f"{' '.join(command[-3:])} failed: {(done.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+        raise InputError(f"{' '.join(command[-3:])} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return done.stdout
 
 
 def copy(root: Path, folder: Path) -> None:
-    """The tree as git sees it, changes and new files included, without what is shipped; and the user's own images."""
+    """Copy the tree as git sees it, with changes and new files, without shipped/; and link the user's own images."""
     for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root).split("\0"):
         if name and not name.startswith("shipped/") and (root / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def copy(root: Path, folder: Path) -> None:
 
 
 def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with all that dvc.lock names in force."""
+    """The parameters with everything enabled that dvc.lock names."""
     cells = [name.partition("@")[::2] for name in lock]
     chosen = {key: [cell.split("-")[0] for name, cell in cells if name in stages] for key, stages in LISTS.items()}
     chosen |= {key: [cell.split("-", 1)[1] for name, cell in cells if name == only] for key, only in NAMES.items()}
@@ -74,17 +73,17 @@ def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
 
 
 def names(folder: Path) -> set[str]:
-    """Every stage that the folder's parameters put in force."""
+    """Every stage that the folder's parameters enable."""
     return set(run(sys.executable, "-m", "dvc", "stage", "list", "--name-only", folder=folder).split())
 
 
 def status(folder: Path) -> dict[str, list[Any]]:
-    """What DVC says has changed, by stage."""
+    """What has changed according to DVC, by stage."""
     return json.loads(run(sys.executable, "-m", "dvc", "status", "--json", folder=folder))
 
 
 def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str, str]) -> list[str]:
-    """Why a stage's result is old, from what DVC says of it, its entry of dvc.lock, and the hash of every output there."""
+    """Why a stage is stale, from DVC's status of it, its entry in dvc.lock, and the hash of every output there."""
     found = []
     read = {dep["path"]: dep["md5"] for dep in recorded.get("deps", [])}
     for change in changes:
@@ -96,7 +95,7 @@ def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str,
                 found += [f"{key} of {path} is {what}" for key, what in how.items()]
             elif path in written and how == "deleted":
                 if read.get(path) != written[path]:
-                    found.append(f"{path} was made anew since")
+                    found.append(f"{path} has been rewritten since")
             else:
                 found.append(f"{path} is {how}")
         for path, how in change.get("changed outs", {}).items():
@@ -106,15 +105,15 @@ def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str,
 
 
 def stale(folder: Path, lock: dict[str, Any], considered: set[str]) -> dict[str, list[str]]:
-    """Why each stage of `considered` that is old is so."""
+    """For each stale stage of `considered`, the reasons."""
     written = {out["path"]: out["md5"] for entry in lock.values() for out in entry.get("outs", [])}
     changes = status(folder)
     found = {name: reasons(changes.get(name, []), lock.get(name, {}), written) for name in considered}
     return {name: why for name, why in sorted(found.items()) if why}
 
 
-def resting(lock: dict[str, Any], old: set[str]) -> set[str]:
-    """The stages that read, directly or not, what stages of `old` wrote."""
+def dependent(lock: dict[str, Any], old: set[str]) -> set[str]:
+    """The stages that depend, directly or indirectly, on stages of `old`."""
     maker = {out["path"]: name for name, entry in lock.items() for out in entry.get("outs", [])}
     reads = {name: {maker.get(dep["path"]) for dep in entry.get("deps", [])} - {name} for name, entry in lock.items()}
     found: set[str] = set()
@@ -124,41 +123,41 @@ def resting(lock: dict[str, Any], old: set[str]) -> set[str]:
 
 
 class Audit(NamedTuple):
-    """Why stages are old, in force and off; what rests on them; how many stages there are; what is damaged, and of what it is."""
+    """Reasons by stale stage, enabled and disabled; what depends on these; the number of stages; outputs by damaged file."""
 
-    in_force: dict[str, list[str]]
-    off: dict[str, list[str]]
-    resting: set[str]
+    enabled: dict[str, list[str]]
+    disabled: dict[str, list[str]]
+    dependent: set[str]
     count: int
     damaged: dict[str, list[str]]
 
 
 def audit(root: Path) -> Audit:
-    """Look at every stage of dvc.lock and dvc.yaml in `root`."""
+    """Check every stage of dvc.lock and dvc.yaml in `root`."""
     lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         copy(root, folder)
         inside = names(folder)
-        in_force = stale(folder, lock, inside)
+        enabled = stale(folder, lock, inside)
         values = params.load(folder / "params.yaml")
         (folder / "params.yaml").write_text(yaml.safe_dump(everything(values, lock), sort_keys=False), encoding="utf-8")
         known = names(folder)
-        off = stale(folder, lock, (known & lock.keys()) - inside)
-    off |= {name: ["it is no stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known)}
-    rest = resting(lock, in_force.keys() | off.keys())
-    return Audit(in_force, off, rest, len(inside | lock.keys()), damaged(root, lock))
+        disabled = stale(folder, lock, (known & lock.keys()) - inside)
+    disabled |= {name: ["it is not a stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known)}
+    after = dependent(lock, enabled.keys() | disabled.keys())
+    return Audit(enabled, disabled, after, len(inside | lock.keys()), damaged(root, lock))
 
 
 def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
-    """The files of DVC's cache whose content is not what their name, its MD5, says; with the outputs that they are of."""
+    """The files of DVC's cache whose content differs from the MD5 in their name, each with the outputs it belongs to."""
     cache = Path(run(sys.executable, "-m", "dvc", "cache", "dir", folder=root).strip()) / "files" / "md5"
     owners: dict[str, list[str]] = {}
     for out in (out for entry in lock.values() for out in entry.get("outs", [])):
         owners.setdefault(out["md5"], []).append(out["path"])
         listing = cache / out["md5"][:2] / out["md5"][2:]
         if listing.suffix == ".dir" and listing.exists():
-            with contextlib.suppress(ValueError):  # it is damaged itself
+            with contextlib.suppress(ValueError):  # the listing itself is damaged
                 for file in json.loads(listing.read_text(encoding="utf-8")):
                     owners.setdefault(file["md5"], []).append(f"{out['path']}/{file['relpath']}")
     found = {}
@@ -171,7 +170,7 @@ def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def report(title: str, found: dict[str, list[str]]) -> None:
-    """One line for every reason, with the stages it makes old."""
+    """Print one line per reason, with the stages it makes stale."""
     by_reason: dict[str, list[str]] = {}
     for name, why in found.items():
         for reason in why:
@@ -185,16 +184,16 @@ def main() -> None:
     if not (root / "dvc.lock").exists():
         raise InputError("dvc.lock is not here: run `dvc repro` first, from the folder of the project")
     found = audit(root)
-    report("in force", found.in_force)
-    report("off", found.off)
-    old = f"{len(found.in_force)} in force and {len(found.off)} that are off are older than what they were made of"
-    print(f"of {found.count} stages {old}; {len(found.resting)} more rest on them")
+    report("enabled", found.enabled)
+    report("disabled", found.disabled)
+    old = f"{len(found.enabled)} enabled and {len(found.disabled)} disabled ones are stale"
+    print(f"of {found.count} stages {old}; {len(found.dependent)} more depend on them")
     for path, outs in found.damaged.items():
         print(f"damaged: {path}, in the cache for {', '.join(outs) or 'an earlier result'}")
     if found.damaged:
-        raise InputError("files of the cache are damaged: delete them and the outputs named beside them, then run `dvc repro`")
-    if found.in_force:
-        raise InputError("results in force are stale: run `dvc repro` and commit what it changes")
+        raise InputError("files of the cache are damaged: delete them and the outputs listed with them, then run `dvc repro`")
+    if found.enabled:
+        raise InputError("results of enabled stages are stale: run `dvc repro` and commit what it changes")
 
 
 if __name__ == "__main__":

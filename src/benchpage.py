@@ -1,4 +1,4 @@
-"""Markdown tables of what `make bench` and `make quality` measured, from bench/*.json and bench/results/*.json; and of counts."""
+"""Markdown tables of what `make bench` and `make quality` measured (bench/*.json, bench/results/*.json), and of image counts."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ def machine(results: dict[str, Any]) -> str:
 
 
 def bench_table(runs: list[dict[str, Any]]) -> str:
-    """The Markdown table of the benchmark, a column a machine."""
+    """The Markdown table of speed ratios, one column per machine."""
     names = [run["machine"]["processor"] for run in runs]
     lines = [
-        *(f"- {machine(run)}; median [least, greatest] of {run['rounds']} interleaved rounds." for run in runs),
+        *(f"- {machine(run)}; median [smallest, largest] of {run['rounds']} interleaved rounds." for run in runs),
         "",
         f"| ours | compared with | {' | '.join(names)} | |",
         f"|---|---|{'--:|' * len(runs)}---|",
@@ -35,11 +35,11 @@ def bench_table(runs: list[dict[str, Any]]) -> str:
 
 
 def spread(row: dict[str, Any] | None) -> str:
-    """A ratio with its spread; nothing where a machine has not measured it."""
+    """A ratio with its spread; empty when a machine has not measured it."""
     if row is None:
         return ""
-    ratio, least, greatest = (f"{row[key]:,.{2 if row[key] < 10 else 0}f}" for key in ("ratio", "ratio_min", "ratio_max"))
-    return f"{ratio} [{least}, {greatest}]"
+    ratio, smallest, largest = (f"{row[key]:,.{2 if row[key] < 10 else 0}f}" for key in ("ratio", "ratio_min", "ratio_max"))
+    return f"{ratio} [{smallest}, {largest}]"
 
 
 def quality_table(results: dict[str, Any]) -> str:
@@ -61,7 +61,7 @@ def quality_table(results: dict[str, Any]) -> str:
 def growth_table(results: dict[str, Any]) -> str:
     """The Markdown table of how cost grows."""
     lines = [
-        f"{machine(results)}; slopes of log cost by log size, 1 is proportional growth; medians of {results['rounds']} rounds.",
+        f"{machine(results)}; slopes of log cost over log size (1: proportional growth); medians of {results['rounds']} rounds.",
         "",
         "| model | cost | sizes | measured | slope |",
         "|---|---|---|---|--:|",
@@ -76,7 +76,7 @@ def growth_table(results: dict[str, Any]) -> str:
 
 
 def cost_table(results: dict[str, Any]) -> str:
-    """The Markdown table of what a profile's trainings need."""
+    """The Markdown table of what the trainings of a profile cost."""
     rate = f"{results['rate'] / 1e12:.0f} TFLOP/s"
     lines = [
         f"profiles/{results['profile']}.args; the last two columns measured on {machine(results)}.",
@@ -93,7 +93,7 @@ def cost_table(results: dict[str, Any]) -> str:
 
 
 def lossy_table(results: dict[str, Any]) -> str:
-    """The Markdown table of how many images are flagged that were made in another way."""
+    """The Markdown table of the share of images flagged by the way they were made."""
     rates = list(results["rows"][0]["flagged"])
     found: dict[str, dict[str, dict[str, float]]] = {}
     for row in results["rows"]:
@@ -101,7 +101,7 @@ def lossy_table(results: dict[str, Any]) -> str:
     names = list(next(iter(found.values())))
     heads = [f"{set_title(name)}, rate {rate}" for name in names for rate in rates]
     lines = [
-        f"Share of {results['images']:,} test images that are flagged; measured by `python -m bench.lossy`.",
+        f"Share of {results['images']:,} test images that are flagged, measured by `python -m bench.lossy`:",
         "",
         f"| made as | {' | '.join(heads)} |",
         f"|---|{'--:|' * len(heads)}",
@@ -112,11 +112,11 @@ def lossy_table(results: dict[str, Any]) -> str:
 
 
 def counts_table() -> str:
-    """The Markdown table of how many of a user's own pictures it takes."""
+    """The Markdown table of how many of a user's own pictures are needed."""
     heads = [f"`preprocess.validation_fraction` {fraction:g}" for fraction in FRACTIONS]
-    lines = [f"| to tell a rate of | pictures at {' | at '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
+    lines = [f"| smallest rate | pictures needed at {' | at '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
     smallest = counts.smallest_rate(counts.calibrating(counts.LEAST))
-    for rate, title in ((smallest, f"{smallest:.2f}, the fewest that are accepted"), *((rate, f"{rate:g}") for rate in RATES)):
+    for rate, title in ((smallest, f"{smallest:.2f}, the fewest pictures accepted"), *((rate, f"{rate:g}") for rate in RATES)):
         needed = [counts.pictures_for(counts.images_for(counts.for_rate(rate), fraction)) for fraction in FRACTIONS]
         lines.append(f"| {title} | {' | '.join(f'{count:,}' for count in needed)} |")
     return "\n".join(lines)

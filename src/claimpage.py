@@ -1,7 +1,7 @@
 """docs/claims.md, which readme.py writes: what Nalisnick et al. (2019) claim, what our runs show, and a verdict by a fixed rule.
 
-A claim is held against every benchmark and model that can tell, each of which shows it or does not: all do, it is reproduced;
-none, it is not; some, partly. A claim that no committed run can tell of is left out.
+A claim is tested on every benchmark and model that has the numbers for it. It is reproduced when all of them show it, not
+reproduced when none does, partly reproduced otherwise. A claim that no committed run can test is left out.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from findings import Finding, Results
 
 
 class Claim(NamedTuple):
-    """A claim, what it is held against, and the files its evidence stands in."""
+    """A claim, how its findings are made, and the files that contain its evidence."""
 
     text: str
     findings: Callable[[Results], Iterator[Finding]]
@@ -25,12 +25,12 @@ METRICS, EXPLAINED = "metrics/<benchmark>/ood/metrics.json", "metrics/claims/<be
 DISSECTED = "metrics/claims/<benchmark>/<model>.csv"
 CLAIMS = (
     Claim(
-        "Images of a foreign set are likelier than test images of the set trained on.",
+        "Images of a foreign set are more likely than test images of the in-set.",
         lambda results: of.likelier(results, of.FOREIGN, of.MODELS, inverted=True),
         METRICS,
     ),
     Claim(
-        "It is asymmetric: with in- and out-set exchanged the likelihood behaves as hoped.",
+        "The effect is asymmetric: with in-set and out-set swapped, the foreign images are less likely.",
         lambda results: of.likelier(results, of.SWAPPED, of.MODELS, inverted=False),
         METRICS,
     ),
@@ -40,27 +40,31 @@ CLAIMS = (
         METRICS,
     ),
     Claim(
-        "In a flow whose volume varies it is the log-determinant that favours the foreign set, not log p(z).",
+        "In a flow of varying volume, the log-determinant favours the foreign set and log p(z) does not.",
         of.split,
         EXPLAINED,
     ),
     Claim(
-        "Of a flow of constant volume, means and variances of the data tell the sign of the gap (second-order analysis).",
+        "For a flow of constant volume, the data's means and variances predict the sign of the gap (second-order analysis).",
         of.curvature,
         "metrics/claims/<benchmark>/curvature.json",
     ),
-    Claim("It is no overfitting: train and test images are alike (here: within a tenth of the gap).", of.overfitting, METRICS),
-    Claim("It is there all through training, so early stopping does not help.", of.training, DISSECTED),
     Claim(
-        "An ensemble does not mend it.",
+        "It is not overfitting: train and test images are equally likely (here: within a tenth of the gap).",
+        of.overfitting,
+        METRICS,
+    ),
+    Claim("It is present throughout training, so early stopping does not help.", of.training, DISSECTED),
+    Claim(
+        "An ensemble does not fix it.",
         of.ensemble,
         "metrics/scores/<benchmark>/<model>_seeds/",
     ),
-    Claim("Samples look like the set trained on, though the foreign set is likelier.", of.samples, EXPLAINED),
-    Claim("Constant images are the likeliest of all, uniform noise the least likely.", of.made, EXPLAINED),
+    Claim("Samples look like the in-set, although the foreign set is more likely.", of.samples, EXPLAINED),
+    Claim("Constant images are the most likely of all, uniform noise the least likely.", of.made, EXPLAINED),
     Claim("The likelihood rises as contrast falls (λ = 1, 0.8, … 0).", of.contrast, DISSECTED),
     Claim(
-        "−E log q = KL + H: sets of low entropy, for which compressed size stands, are likely (Caterini & Loaiza-Ganem, 2022).",
+        "−E log q = KL + H: sets of low entropy, measured here by compressed size, are likely (Caterini & Loaiza-Ganem, 2022).",
         of.entropy,
         EXPLAINED,
     ),
@@ -68,22 +72,22 @@ CLAIMS = (
 
 
 def verdict(findings: list[Finding]) -> str:
-    """By the share of the findings that show the claim."""
+    """The verdict from the number of findings that show the claim."""
     shown = sum(finding.holds for finding in findings)
     word = {0: "not reproduced", len(findings): "reproduced"}.get(shown, "partly")
     return f"{word} ({shown} of {len(findings)})"
 
 
-def told(results: Results) -> list[tuple[Claim, list[Finding]]]:
-    """The claims that committed runs can tell of, with their findings."""
+def testable(results: Results) -> list[tuple[Claim, list[Finding]]]:
+    """The claims that committed runs can test, with their findings."""
     found = [(claim, list(claim.findings(results))) for claim in CLAIMS]
     return [(claim, findings) for claim, findings in found if findings]
 
 
 def overview(results: Results, page: str) -> str:
-    """The Markdown table of claims and verdicts; `page` has the evidence."""
+    """The Markdown table of claims and verdicts, with links to the evidence in `page`."""
     lines = ["| claim | verdict | |", "|---|---|---|"]
-    for number, (claim, findings) in enumerate(told(results), 1):
+    for number, (claim, findings) in enumerate(testable(results), 1):
         lines.append(f"| {number}. {claim.text} | {verdict(findings)} | [evidence]({page}#claim-{number}) |")
     return "\n".join(lines)
 
@@ -91,8 +95,8 @@ def overview(results: Results, page: str) -> str:
 def page(results: Results) -> str:
     """docs/claims.md."""
     parts = []
-    for number, (claim, findings) in enumerate(told(results), 1):
-        rows = "\n".join(f"- {finding.text}{'' if finding.holds else ' — **not so**'}" for finding in findings)
+    for number, (claim, findings) in enumerate(testable(results), 1):
+        rows = "\n".join(f"- {finding.text}{'' if finding.holds else ' — **not shown**'}" for finding in findings)
         parts.append(f"## Claim {number}\n\n{claim.text} **{verdict(findings)}**; from `{claim.files}`.\n\n{rows}")
     for benchmark in results.entries:
         names = [name for name in FIGURES if Path(f"plots/claims/{benchmark}/{name}.png").exists()]
@@ -100,8 +104,9 @@ def page(results: Results) -> str:
             pictures = "\n\n".join(f"![{name}](../plots/claims/{benchmark}/{name}.png)" for name in names)
             parts.append(f"## Figures of {benchmark}\n\n{pictures}")
     head = (
-        "# The paper's claims\n\nWhat Nalisnick et al. (2019) claim, held against our runs. A claim is reproduced when every"
-        " benchmark and model that can tell shows it, partly when some do. AUROC is that of −log p, or of the score named; below"
-        " 0.5 foreign images pass for more normal. Written by `python src/readme.py` from `metrics/`."
+        "# The paper's claims\n\nThe claims of Nalisnick et al. (2019), tested on our runs. A claim is reproduced when every"
+        " benchmark and model with the numbers for it shows it, partly reproduced when only some do. AUROC is that of −log p or"
+        " of the score named; below 0.5, foreign images look more normal than test images. Written by `python src/readme.py` from"
+        " `metrics/`."
     )
     return "\n\n".join([head, overview(results, ""), *parts]) + "\n"

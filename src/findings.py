@@ -15,7 +15,7 @@ import pandas as pd
 from likelihood.figures import TITLES, set_title
 
 MODELS = ("vae", "pixelcnn", "glow")
-FOREIGN = ("fashion_mnist", "fashion_mnist_wide", "cifar10_30k")  # where foreign images are simpler
+FOREIGN = ("fashion_mnist", "fashion_mnist_wide", "cifar10_30k")  # benchmarks whose foreign images are simpler
 SWAPPED = ("mnist", "svhn_10k")
 ADDITIVE = ("fashion_mnist_additive", "cifar10_30k_additive")
 FAMOUS = {  # the pairs of [1]
@@ -43,7 +43,7 @@ class Results(NamedTuple):
     scores: pd.DataFrame
 
     def famous(self, benchmarks: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        """(benchmark, out-set) of the paper's own pairs, among those of the benchmarks that have results."""
+        """(benchmark, out-set) of the paper's own pairs for which there are results."""
         for name in benchmarks:
             if name in self.summary:
                 wanted = FAMOUS.get(self.entries[name]["in"], ())
@@ -54,7 +54,7 @@ class Results(NamedTuple):
         return f"{set_title(self.entries[benchmark]['in'])} → {set_title(out)}"
 
     def read(self, benchmark: str, name: str) -> Any:  # noqa: ANN401
-        """A result of the stages `dissect`, `explain` and `curve`: a dictionary or a table, or None where there is none."""
+        """A result of the stages `dissect`, `explain` and `curve`: a dictionary or a table, or None when it does not exist."""
         path = self.claims / benchmark / name
         if not path.exists():
             return None
@@ -62,7 +62,7 @@ class Results(NamedTuple):
 
 
 def likelier(results: Results, benchmarks: tuple[str, ...], models: tuple[str, ...], inverted: bool) -> Iterator[Finding]:
-    """Whether out-sets are likelier than test images, or less likely."""
+    """Whether out-sets are more likely than test images, or less likely."""
     for benchmark, out in results.famous(benchmarks):
         for model in (model for model in models if model in results.summary[benchmark]):
             found = results.summary[benchmark][model]
@@ -77,7 +77,7 @@ def split(results: Results) -> Iterator[Finding]:
         found = results.read(benchmark, "explain.json")
         if found:
             z, volume = (found["split"][part]["auroc"][out] for part in ("log_pz", "ladj"))
-            text = f"{results.pair(benchmark, out)}: AUROC of −log p(z) {z:.3f}, of minus the flow's log |det| {volume:.3f}"
+            text = f"{results.pair(benchmark, out)}: AUROC of −log p(z) {z:.3f}, of the flow's −log |det| {volume:.3f}"
             yield Finding(text, volume < 0.5 <= z)
 
 
@@ -98,7 +98,7 @@ def curvature(results: Results) -> Iterator[Finding]:
 
 
 def training(results: Results) -> Iterator[Finding]:
-    """Whether foreign images are likelier at every snapshot."""
+    """Whether foreign images are more likely at every snapshot."""
     for benchmark, out in results.famous(FOREIGN):
         for model in MODELS:
             table = results.read(benchmark, f"{model}.csv")
@@ -111,12 +111,12 @@ def training(results: Results) -> Iterator[Finding]:
 
 
 def overfitting(results: Results) -> Iterator[Finding]:
-    """Whether train and test images are nearer to one another than to the out-set."""
+    """Whether train and test images differ by less than a tenth of the gap to the out-set."""
     for benchmark, out in results.famous(FOREIGN):
         for model in (model for model in MODELS if model in results.summary[benchmark]):
             bits = results.summary[benchmark][model]["bits_per_dim"]
             near, far = abs(bits["train"] - bits["test"]), abs(bits[out] - bits["test"])
-            text = f"train and test {near:.3f} bits/dim apart, the out-set {far:.3f}"
+            text = f"train and test differ by {near:.3f} bits/dim, test and out-set by {far:.3f}"
             yield Finding(f"{results.pair(benchmark, out)}, {TITLES[model]}: {text}", near < 0.1 * far)
 
 
@@ -137,16 +137,16 @@ def ensemble(results: Results) -> Iterator[Finding]:
 
 
 def made(results: Results) -> Iterator[Finding]:
-    """Whether a constant image is likelier than any set, and noise less likely than any."""
+    """Whether a constant image is more likely than any set, and noise less likely."""
     for benchmark in FOREIGN + SWAPPED:
         found = results.read(benchmark, "explain.json")
         for model, levels in (found or {}).get("constants", {}).items():
             bits = results.summary[benchmark][model]["bits_per_dim"]
             pictures = [value for name, value in bits.items() if name not in ("noise", "constant")]
             text = (
-                f"{set_title(results.entries[benchmark]['in'])}, {TITLES[model]}: grey level {levels['most_likely']} has"
-                f" {levels['most']:.3f} bits/dim, {levels['least_likely']} {levels['least']:,.3f}, noise {bits['noise']:,.3f},"
-                f" sets of pictures {min(pictures):.3f} to {max(pictures):.3f}"
+                f"{set_title(results.entries[benchmark]['in'])}, {TITLES[model]}: bits/dim {levels['most']:.3f} for grey level"
+                f" {levels['most_likely']}, {levels['least']:,.3f} for {levels['least_likely']}, {bits['noise']:,.3f} for noise,"
+                f" {min(pictures):,.3f} to {max(pictures):,.3f} for sets of pictures"
             )
             yield Finding(text, levels["most"] < min(pictures) and bits["noise"] > max(pictures))
 
@@ -158,14 +158,14 @@ def samples(results: Results) -> Iterator[Finding]:
         for model in MODELS if found else ():
             share = found["samples"][out]
             text = (
-                f"{results.pair(benchmark, out)}, {TITLES[model]}: a random forest calls {share[model]:.0%} of the samples"
+                f"{results.pair(benchmark, out)}, {TITLES[model]}: a random forest takes {share[model]:.0%} of the samples for"
                 f" in-distribution, {share['test']:.0%} of unseen test images and {share[out]:.0%} of unseen foreign ones"
             )
             yield Finding(text, share[model] > 0.5)
 
 
 def contrast(results: Results) -> Iterator[Finding]:
-    """Whether the likelihood rises at each step of less contrast."""
+    """Whether the likelihood rises with each reduction of contrast."""
     for benchmark, out in results.famous(FOREIGN):
         for model in MODELS:
             table = results.read(benchmark, f"{model}.csv")
@@ -173,14 +173,14 @@ def contrast(results: Results) -> Iterator[Finding]:
                 rows = table[(table["experiment"] == "contrast") & (table["set"] == name)].sort_values("at", ascending=False)
                 means = list(rows["mean"])
                 title = f"{set_title(results.entries[benchmark]['in'])} test" if name == "test" else set_title(name)
-                text = f"{TITLES[model]} of {set_title(results.entries[benchmark]['in'])}, {title}: " + ", ".join(
+                text = f"{TITLES[model]} trained on {set_title(results.entries[benchmark]['in'])}, {title}: " + ", ".join(
                     f"{mean:.2f}" for mean in means
                 )
                 yield Finding(text + " bits/dim", all(later < earlier for earlier, later in pairwise(means)))
 
 
 def entropy(results: Results) -> Iterator[Finding]:
-    """Whether sets of smaller compressed size are likelier: rank correlation over the sets of pictures, constants and noise."""
+    """Whether sets of smaller compressed size are more likely: rank correlation over pictures, constants and noise."""
     for benchmark in FOREIGN + SWAPPED:
         found = results.read(benchmark, "explain.json")
         for model in MODELS if found else ():

@@ -1,5 +1,5 @@
-"""Write docs/{results,scores,claims}.md, and the tables of README.md and the other pages, from metrics/ and bench/*.json; with
---check change nothing, only say whether they stand as they should.
+"""Write docs/{results,scores,claims}.md, and the tables of README.md and the other pages, from metrics/ and bench/*.json. With
+--check nothing is written; the exit status says whether the pages are up to date.
 
 Run it after `dvc repro`, `make bench` or `make quality`, before committing: `python src/readme.py`.
 """
@@ -23,12 +23,18 @@ from likelihood.figures import AXIS, TITLES, set_title
 
 README = Path("README.md")
 DOCS, BENCH = Path("docs"), Path("bench")
-# The pairs of README's table, the famous ones and their reverse, each of the benchmark that has both sets most completely.
-HEADLINE = {"fashion_mnist_wide": "mnist", "cifar10_30k": "svhn_10k", "mnist": "fashion_mnist", "svhn_10k": "cifar10_30k"}
-BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim an upper one
+# README's table: what `make repro` measures, then the famous pairs and their reverse, from benchmarks with the most images.
+HEADLINE = {
+    "fashion_mnist": "mnist_5k",
+    "fashion_mnist_wide": "mnist",
+    "cifar10_30k": "svhn_10k",
+    "mnist": "fashion_mnist",
+    "svhn_10k": "cifar10_30k",
+}
+BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim is an upper one
 MADE = [name for name in data.names() if not data.natural(name)]
-# Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our name
-# of the pair; the sets there are the whole ones.
+# Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our names
+# of the pair; the paper uses the full sets.
 PAPER = {("fashion_mnist", "mnist"): (2.958, 1.833), ("cifar10_30k", "svhn_10k"): (3.464, 2.389)}
 
 
@@ -60,7 +66,7 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
 
 
 def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float], str]]:
-    """Of every model of a benchmark: row name, unit, mean likelihoods by set, how a mean is written."""
+    """For each model of a benchmark: row name, unit, mean likelihoods by set, the format of a mean."""
     rows = []
     for row in (row for row in summary if row != "images"):
         unit = next(unit for unit in AXIS if unit in summary[row])
@@ -70,12 +76,12 @@ def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float]
 
 
 def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
-    """The Markdown table of every benchmark's natural out-sets, from (entry of params.yaml, metrics) by benchmark."""
+    """The Markdown table of every benchmark's natural out-sets, from (params.yaml entry, metrics) by benchmark."""
     lines = [
         "| trained on | out-set | −log p of | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | paper |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    shown: dict[tuple[str, str], dict[str, Any]] = {}  # of a pair, the benchmark that had it first
+    shown: dict[tuple[str, str], dict[str, Any]] = {}  # the first benchmark that has a pair
     for entry, summary in results.values():
         for out in (out for out in entry["out"] if out not in MADE):
             first = shown.setdefault((entry["in"], out), entry)
@@ -97,7 +103,7 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
 
 
 def rewritten(path: Path, blocks: dict[str, str]) -> str:
-    """A page's text with the part between the two markers of each block's name replaced."""
+    """A page's text with the part between each block's two markers replaced."""
     text = path.read_text(encoding="utf-8")
     for name, block in blocks.items():
         text = _replaced(text, name, block, path)
@@ -107,13 +113,13 @@ def rewritten(path: Path, blocks: dict[str, str]) -> str:
 def _replaced(text: str, name: str, block: str, path: Path) -> str:
     start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
     if text.count(start) != 1 or text.count(end) != 1:
-        raise InputError(f"{path} must hold {start} and {end} once each")
+        raise InputError(f"{path} must contain {start} and {end} once each")
     head, rest = text.split(start)
     return f"{head}{start}\n{block}\n{end}{rest.split(end)[1]}"
 
 
 def measured(name: str) -> dict[str, Any]:
-    """What bench/<name>.json holds."""
+    """The contents of bench/<name>.json."""
     return json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))
 
 
@@ -130,14 +136,14 @@ def committed(values: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[st
 
 
 def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
-    """docs/results.md: a table for every benchmark."""
+    """docs/results.md: one table per benchmark."""
     tables = "\n\n".join(f"## {name}\n\n{table(*found)}" for name, found in results.items())
     return f"""# Results
 
-−log p of every benchmark and out-set; [science.md](science.md#how-it-is-measured) says how to read the columns; what does
-better is in [scores.md](scores.md). Written by `python src/readme.py` from `metrics/`.
+−log p as a score on every benchmark and out-set; [science.md](science.md#how-it-is-measured) explains the columns. Better scores
+are in [scores.md](scores.md). Written by `python src/readme.py` from `metrics/`.
 
-## Every pair of pictures
+## Every pair of natural sets
 
 {overview(results)}
 
@@ -147,7 +153,7 @@ better is in [scores.md](scores.md). Written by `python src/readme.py` from `met
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; fail when a file differs")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file would change")
     check = parser.parse_args().check
     values = params.load()
     results = committed(values)
@@ -185,7 +191,7 @@ def main() -> None:
         if not check:
             path.write_text(new, encoding="utf-8")
         elif not path.exists() or new != path.read_text(encoding="utf-8"):
-            raise InputError(f"{path} differs from metrics/ and bench/: run `python src/readme.py`")
+            raise InputError(f"{path} does not match metrics/ and bench/: run `python src/readme.py`")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Texts about scores that readme.py writes: the best ones for README, and docs/scores.md with all of them."""
+"""The tables of scores that readme.py writes: the best ones for README, all of them for docs/scores.md."""
 
 import json
 from collections.abc import Collection
@@ -16,12 +16,12 @@ KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("n
 
 
 def seconds(value: float) -> str:
-    """Seconds per 1,000 images, or a dash where nothing was timed."""
+    """Seconds per 1,000 images, or a dash when not timed."""
     return "–" if pd.isna(value) else f"{value:.2g}"
 
 
 def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any], rows: int | None) -> str:
-    """The Markdown table of scores by their worst natural pair: the `rows` best single-image ones and KEPT, or all."""
+    """The Markdown table of scores by their worst natural pair: the `rows` best single-image scores and KEPT, or all."""
     order = sorted(((worst, model, name) for model, found in ranking.items() for name, worst in found.items()), reverse=True)
     lines = [
         "| | score | worst AUROC | on | seconds per 1,000 colour images |",
@@ -45,7 +45,7 @@ def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: d
 
 
 def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
-    """The tables over seeds of all benchmarks in a folder: AUROC of every score, or `likelihoods`."""
+    """The tables over seeds of all benchmarks in a folder: AUROC of every score (`seeds`) or `likelihoods`."""
     files = sorted(folder.glob(f"*/*/{name}.csv"))
     return pd.concat([pd.read_csv(file) for file in files], ignore_index=True) if files else pd.DataFrame(columns=["benchmark"])
 
@@ -82,8 +82,8 @@ def ensembles(
 def seeds_table(found: pd.DataFrame) -> str:
     """The Markdown table of every score over the seeds of its model, for one benchmark."""
     lines = [
-        "### Over seeds\n\nMean and standard deviation of AUROC over models of different seeds, and the extremes.\n",
-        "| score | out-set | seeds | AUROC | least | greatest |",
+        "### Over seeds\n\nAUROC over models of different seeds: mean ± standard deviation, smallest and largest.\n",
+        "| score | out-set | seeds | AUROC | smallest | largest |",
         "|---|---|--:|--:|--:|--:|",
     ]
     for row in found.itertuples():
@@ -97,7 +97,7 @@ def seeds_table(found: pd.DataFrame) -> str:
 def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any]) -> str:
     """docs/scores.md."""
     parts = [
-        "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) says how they are"
+        "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) explains how they are"
         " compared. Written by `python src/readme.py` from `metrics/scores.csv`, `metrics/ranking.json` and"
         " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`.",
         "## By the worst natural pair\n\n" + ranked(table, ranking, entries, None),

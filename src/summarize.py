@@ -1,9 +1,9 @@
 """Mean ± standard deviation over the seeds of a sweep: `python src/summarize.py` after `dvc exp run --queue -S seed=0,1,2 …`.
 
-Reads the finished experiments that derive from the last commit, and that commit itself, whose results are one more seed. Those
-that agree in every parameter but `seed` are one group and one Markdown table: mean bits/dim (nats of binarised images) of the
-in-set's test images and of each out-set, and AUROC of −log p, by model. The deviation is the sample's (n − 1); experiments of
-equal parameters count once. What differs between groups stands above each table.
+Reads the finished experiments that derive from the last commit, and that commit itself, whose results count as another seed.
+Those that agree in every parameter but `seed` form one group and one Markdown table: mean bits/dim (nats for binarised images) of
+the in-set's test images and of each out-set, and AUROC of −log p, by model. The deviation is the sample's (n − 1); experiments
+with equal parameters count once. A line above each table says in which parameters its group differs from the others.
 """
 
 import statistics
@@ -17,11 +17,11 @@ from likelihood.errors import InputError
 from likelihood.figures import AXIS, TITLES, set_title
 
 METRICS = "metrics/{}/ood/metrics.json"
-Settings = tuple[tuple[str, str], ...]  # of a group: dotted name and value of every parameter but the seed
+Settings = tuple[tuple[str, str], ...]  # dotted name and value of every parameter of a group but the seed
 
 
 def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of nested ones."""
+    """Dotted names and values of a nested mapping."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from leaves(value, f"{prefix}{key}.")
@@ -30,19 +30,19 @@ def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def finished() -> list[str]:
-    """Revisions with results: the last commit, then its finished experiments; InputError where there is none."""
+    """Revisions with results: the last commit, then its finished experiments; InputError when there are none."""
     rows = [row for row in dvc.api.exp_show() if row["rev"] != "workspace"]
     done = [row["rev"] for row in rows if row["typ"] == "baseline" or row["State"] in ("Success", None)]
     if len(done) < 2:
         raise InputError(
-            "no finished experiment derives from the last commit: queue some, as `dvc exp run --queue -S seed=0,1,2`, and start"
-            " them by `dvc queue start`"
+            "no finished experiment derives from the last commit: queue some, e.g. `dvc exp run --queue -S seed=0,1,2`, and start"
+            " them with `dvc queue start`"
         )
     return done
 
 
 def collect(revisions: list[str]) -> dict[Settings, dict[int, dict[str, Any]]]:
-    """Parameters and metrics of every revision, by settings and seed; metrics are by benchmark."""
+    """Metrics of every revision, by settings, seed and benchmark."""
     groups: dict[Settings, dict[int, dict[str, Any]]] = {}
     for revision in revisions:
         values = dict(leaves(dvc.api.params_show("params.yaml", rev=revision)))
@@ -54,13 +54,13 @@ def collect(revisions: list[str]) -> dict[Settings, dict[int, dict[str, Any]]]:
 
 
 def spread(values: list[float]) -> str:
-    """Mean ± standard deviation; the value alone where there is but one."""
+    """Mean ± standard deviation; a single value by itself."""
     mean = statistics.mean(values)
     return f"{mean:.3f} ± {statistics.stdev(values):.3f}" if len(values) > 1 else f"{mean:.3f}"
 
 
 def rows(benchmark: str, by_seed: list[dict[str, Any]]) -> Iterator[str]:
-    """A Markdown row for every model and out-set of a benchmark, from the metrics of every seed."""
+    """One Markdown row per model and out-set of a benchmark, from the metrics of every seed."""
     found = [metrics[benchmark] for metrics in by_seed]
     for model in (model for model in found[0] if model != "images"):
         unit = next(unit for unit in AXIS if unit in found[0][model])
@@ -80,7 +80,7 @@ def table(groups: dict[Settings, dict[int, dict[str, Any]]]) -> str:
     for settings, by_seed in groups.items():
         own = [f"{key} = {value}" for key, value in settings if (key, value) not in shared]
         parts += [
-            f"{', '.join(own) or 'all parameters alike'}; {'seeds' if len(by_seed) > 1 else 'seed'}"
+            f"{', '.join(own) or 'all parameters equal'}; {'seeds' if len(by_seed) > 1 else 'seed'}"
             f" {', '.join(str(seed) for seed in sorted(by_seed))}",
             "",
             "| benchmark | model | out-set | bits/dim test | bits/dim out-set | AUROC of −log p |",

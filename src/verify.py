@@ -1,14 +1,14 @@
-"""Rerun the benchmarks in force from nothing and compare their metrics with the committed ones: `make verify`.
+"""Rerun the enabled benchmarks from scratch and compare their metrics with the committed ones: `make verify`.
 
-The tree is copied without dvc.lock, cache, data and kept trainings (images that were downloaded are used again, their pixels are
-checked), `dvc repro` runs there, and two kinds of numbers are compared: the mean likelihood of every model and set, and the AUROC
-of every score on every out-set. On the same processor with as many threads they are equal to the last digit. Another processor, a
-GPU, other versions round differently, and a training carries that on, at worst to where another seed would have ended; so
+The tree is copied without dvc.lock, cache, data and kept trainings (downloaded images are reused; their pixels are checked),
+`dvc repro` runs there, and two kinds of numbers are compared: the mean likelihood of every model and set, and the AUROC of every
+score on every out-set. On the same processor with the same number of threads they are equal to the last digit. Another processor,
+a GPU or other versions round differently, and training amplifies that, at most to the difference between two seeds; so
 
     |here − committed| ≤ max(4 s, floor),    floor = 0.02 bits/dim (nats, of binarised images) or 0.01 of AUROC,
 
-with s the standard deviation over seeds that is committed for that number (metrics/scores/<benchmark>/<model>_seeds); where none
-is, 0.05 is allowed. Exit status 1 when a number is further off.
+with s the committed standard deviation of that number over seeds (metrics/scores/<benchmark>/<model>_seeds); without one, 0.05 is
+allowed. Exit status 1 when a number is further off.
 """
 
 import os
@@ -31,13 +31,13 @@ KEYS = ["quantity", "model", "score", "set"]
 
 
 def numbers(folder: Path, benchmark: str) -> pd.DataFrame:
-    """What is compared, of a folder's metrics: columns quantity, model, score, set, value."""
+    """The numbers of a folder's metrics that are compared: columns quantity, model, score, set, value."""
     summary = pd.read_json(folder / "metrics" / benchmark / "ood" / "metrics.json", typ="series")
     rows = []
     for model in (model for model in summary.index if model != "images"):
         unit = next(unit for unit in AXIS if unit in summary[model])
         rows += [("likelihood", model, "log_prob", name, value) for name, value in summary[model][unit].items()]
-    table = pd.read_csv(folder / "metrics" / "scores" / f"{benchmark}.csv", keep_default_na=False)  # a model is called none
+    table = pd.read_csv(folder / "metrics" / "scores" / f"{benchmark}.csv", keep_default_na=False)  # "none" is a model's name
     rows += [("auroc", *row) for row in table[["model", "score", "out", "auroc"]].itertuples(index=False)]
     return pd.DataFrame(rows, columns=[*KEYS, "value"])
 
@@ -53,9 +53,9 @@ def deviations(folder: Path, benchmark: str) -> pd.DataFrame:
 
 
 def compare(committed: Path, here: Path, benchmark: str) -> pd.DataFrame:
-    """Every number of one benchmark: committed, here, allowed (how far apart they may be), far (whether they are further).
+    """Every number of one benchmark: committed, here, allowed (the largest difference), far (whether it is exceeded).
 
-    A number that only one side has is far.
+    A number that only one side has counts as far.
     """
     table = numbers(committed, benchmark).merge(
         numbers(here, benchmark), on=KEYS, how="outer", suffixes=("_committed", "_here"), sort=False
@@ -69,18 +69,18 @@ def compare(committed: Path, here: Path, benchmark: str) -> pd.DataFrame:
 
 
 def rerun(root: Path, folder: Path) -> None:
-    """Run the pipeline in an empty folder from a copy of the tree; InputError when it fails."""
+    """Run the pipeline on a copy of the tree in an empty folder; InputError when it fails."""
     audit.copy(root, folder)
     (folder / "dvc.lock").unlink(missing_ok=True)
     downloads = root / "data" / "downloads"
     if downloads.is_dir():
         (folder / "data").mkdir(exist_ok=True)
         (folder / "data" / "downloads").symlink_to(downloads)
-    # A training kept elsewhere would be taken instead of repeated.
+    # A training kept elsewhere would be reused instead of repeated.
     environment = {key: value for key, value in os.environ.items() if key != "LIKELIHOOD_TRAININGS"}
     done = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=folder, env=environment)
     if done.returncode:
-        raise InputError(f"dvc repro failed with status {done.returncode}; what it said stands above")
+        raise InputError(f"dvc repro failed with status {done.returncode}; its messages are above")
 
 
 def main() -> None:
@@ -100,7 +100,7 @@ def main() -> None:
             print(f"{benchmark}: of {len(table)} numbers {equal} are equal, {distant} too far off")
             far += distant
     if far:
-        raise InputError(f"{far} numbers are further from the committed ones than rounding, or another seed, explains")
+        raise InputError(f"{far} numbers differ from the committed ones by more than rounding or another seed explains")
 
 
 if __name__ == "__main__":

@@ -99,13 +99,13 @@ def test_the_page_has_every_claim_that_results_tell_of_with_its_evidence(results
     assert page.count("](#claim-") == len(claimpage.CLAIMS)
     assert all(claim.text in page for claim in claimpage.CLAIMS)
     assert "| not reproduced (0 of 1) | [evidence](#claim-5) |" in page
-    assert page.count("**not so**") == 5
+    assert page.count("**not shown**") == 5
     assert "(claims.md#claim-3)" in claimpage.overview(results, "claims.md")
 
 
 def test_a_claim_without_results_is_left_out(results):
     bare = results._replace(claims=results.claims / "absent", seeds=results.seeds[:0])
-    texts = [claim.text for claim, _ in claimpage.told(bare)]
+    texts = [claim.text for claim, _ in claimpage.testable(bare)]
     assert len(texts) == 4
     assert not any("log-determinant" in text for text in texts)
 

@@ -121,19 +121,19 @@ def test_a_model_is_added_as_its_page_says(made):
     assert changed == {"check", "plot@mnist_5k", "rank"}, "what the three have done stays as it was"
 
 
-def test_a_further_model_that_is_off_is_looked_at_by_the_audit(made, tmp_path):
+def test_an_additional_model_that_is_disabled_is_checked_by_the_audit(made, tmp_path):
     clone = made[0].copied(tmp_path / "clone")
     values = yaml.safe_load(clone.read("params.yaml"))
     values["others"] = {"benchmarks": [], "names": []}
     clone.write("params.yaml", yaml.safe_dump(values, sort_keys=False))
     clone.dvc("repro")
     found = audit.audit(clone.folder)
-    assert not found.in_force
-    assert not found.off
+    assert not found.enabled
+    assert not found.disabled
     clone.change("src/likelihood/models/made.py", "import torch\n", "import torch  #\n")
     found = audit.audit(clone.folder)
-    assert set(found.in_force) == {"check"}  # which holds every model's settings to its constructor
-    assert set(found.off) == {f"{stage}@mnist_5k-made" for stage in ("train_other", "score_other")}
+    assert set(found.enabled) == {"check"}  # which holds every model's settings to its constructor
+    assert set(found.disabled) == {f"{stage}@mnist_5k-made" for stage in ("train_other", "score_other")}
 
 
 def test_the_page_of_plots_has_a_further_model_s_figures_below_their_headings(made, tmp_path):

@@ -22,11 +22,11 @@ def test_the_small_pipeline_run_again_from_nothing_gives_the_same_lock(small, tm
     assert yaml.safe_load(again.read("dvc.lock")) == yaml.safe_load(small.read("dvc.lock"))
 
 
-def test_no_committed_result_in_force_is_older_than_what_it_was_made_of():
-    assert audit.audit(ROOT).in_force == {}
+def test_no_committed_result_that_is_enabled_is_older_than_what_it_was_made_from():
+    assert audit.audit(ROOT).enabled == {}
 
 
-def test_every_list_that_puts_stages_in_force_is_known_to_the_audit():
+def test_every_list_that_enables_stages_is_known_to_the_audit():
     lists = {axis.strip("${}") for entry in STAGES.values() for axis in map(str, entry.get("matrix", {}).values())}
     assert {name for name in lists if not name.startswith("[")} == audit.LISTS.keys() | audit.NAMES.keys()
     for stages in (*audit.LISTS.values(), audit.NAMES.values()):
@@ -47,7 +47,7 @@ own: {}
 
 @pytest.fixture(scope="module")
 def two(small, tmp_path_factory):
-    """The small pipeline with a second benchmark that ran and is off again."""
+    """The small pipeline with a second benchmark that ran and is disabled again."""
     clone = small.copied(tmp_path_factory.mktemp("two") / "clone")
     text = clone.read("params.yaml").replace("own: {}\n", OTHER)
     clone.write("params.yaml", text.replace("run:\n- mnist_5k\n", "run:\n- digits\n"))
@@ -66,7 +66,7 @@ CHANGES = {
         {"train_glow@digits", "score_in@digits-glow", "score_out@digits-glow"},
         "src/likelihood/models/glow.py is modified",
     ),
-    "a parameter of the benchmark that is off": (
+    "a parameter of the disabled benchmark": (
         lambda clone: clone.change("params.yaml", "      lr: 0.001\nown", "      lr: 0.002\nown"),
         {"check", "rank"},  # which see all benchmarks
         {"train_glow@digits"},
@@ -90,11 +90,11 @@ CHANGES = {
         set(),
         "metrics/mnist_5k/ood/metrics.json is not what the stage wrote",
     ),
-    "data made anew": (
+    "data written again": (
         lambda clone: relocked(clone, "preprocess@digits", "data/processed/digits/in"),
         set(),
         {f"train_{model}@digits" for model in MODELS} | {f"score_in@digits-{model}" for model in MODELS} | {"evaluate@digits"},
-        "data/processed/digits/in was made anew since",
+        "data/processed/digits/in has been rewritten since",
     ),
     "a benchmark taken away": (
         lambda clone: clone.change("params.yaml", OTHER, "own: {}\n"),
@@ -102,7 +102,7 @@ CHANGES = {
         {"download@digits", "preprocess@digits", "evaluate@digits"}
         | {f"train_{model}@digits" for model in MODELS}
         | {f"score_{part}@digits-{model}" for part in ("in", "out") for model in MODELS},
-        "it is no stage of dvc.yaml and params.yaml",
+        "it is not a stage of dvc.yaml and params.yaml",
     ),
     "a stage's command": (
         lambda clone: clone.change("dvc.yaml", "cmd: python src/plot.py", "cmd: python -B src/plot.py"),
@@ -123,13 +123,13 @@ def relocked(clone, stage, path):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_the_audit_names_what_is_old_and_why(two, name, tmp_path):
-    change, in_force, off, reason = CHANGES[name]
+    change, enabled, disabled, reason = CHANGES[name]
     clone = two.copied(tmp_path / "clone")
     change(clone)
     found = audit.audit(clone.folder)
-    assert set(found.in_force) == in_force
-    assert set(found.off) == off
-    assert {reason} <= {why for reasons in (found.in_force | found.off).values() for why in reasons}
+    assert set(found.enabled) == enabled
+    assert set(found.disabled) == disabled
+    assert {reason} <= {why for reasons in (found.enabled | found.disabled).values() for why in reasons}
 
 
 def test_the_audit_finds_a_damaged_file_of_the_cache_that_dvc_trusts(small, tmp_path):
@@ -159,18 +159,18 @@ def run(script, folder):
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
 
 
-def test_the_audit_s_status_says_whether_what_is_in_force_is_old(two, tmp_path):
+def test_the_audit_s_status_says_whether_an_enabled_stage_is_stale(two, tmp_path):
     clone = two.copied(tmp_path / "clone")
     found = run("audit.py", clone.folder)
     assert found.returncode == 0
-    assert "0 in force and 0 that are off are older" in found.stdout
+    assert "0 enabled and 0 disabled ones are stale" in found.stdout
     relocked(clone, "preprocess@digits", "data/processed/digits/in")
-    assert run("audit.py", clone.folder).returncode == 0, "what is off may be old"
+    assert run("audit.py", clone.folder).returncode == 0, "a disabled stage may be stale"
     clone.change("params.yaml", "bins: 80", "bins: 40")
     found = run("audit.py", clone.folder)
     assert found.returncode == 1
-    assert "in force: plot of params.yaml is modified: check, plot@mnist_5k" in found.stdout
-    assert "error: results in force are stale: run `dvc repro` and commit what it changes" in found.stderr
+    assert "enabled: plot of params.yaml is modified: check, plot@mnist_5k" in found.stdout
+    assert "error: results of enabled stages are stale: run `dvc repro` and commit what it changes" in found.stderr
 
 
 def test_verify_repeats_all_and_finds_the_same_or_says_what_is_too_far(small, tmp_path):
