@@ -12,15 +12,15 @@ repro: $(READY)
 test: $(READY)
 	python -m pytest
 
-# Which committed results are older than their code, parameters or data; fails for those in force.
+# Name committed results that are older than their code, parameters or data; fails if an enabled stage is among them.
 audit: $(READY)
 	python src/audit.py
 
-# Rerun the benchmarks in force from nothing and compare their metrics with the committed ones.
+# Rerun the enabled benchmarks from scratch and compare their metrics with the committed ones.
 verify: $(READY)
 	python src/verify.py
 
-# Ratios to other implementations on this machine, and how cost grows; nothing else should run beside it.
+# Compare the speed with other implementations on this machine, and measure how cost grows; run nothing else meanwhile.
 bench: $(READY)
 	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
 	PYTHONPATH=src python -m bench.run
@@ -29,7 +29,7 @@ bench: $(READY)
 	PYTHONPATH=src python -m bench.cost
 	PYTHONPATH=src python -m bench.lossy
 
-# Bits/dim by minutes of training, every family under the same clock: 20 minutes with nothing beside it.
+# Bits/dim by minutes of training for every family: 20 minutes; run nothing else meanwhile.
 quality: $(READY)
 	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
 	dvc repro preprocess
