@@ -1,7 +1,7 @@
-"""Write docs/{results,scores,claims}.md, and the tables of README.md and the other pages, from metrics/ and bench/*.json. With
---check nothing is written; the exit status says whether the pages are up to date.
+"""Write docs/{results,scores,claims}.md, and the tables of README.md and the other pages, from metrics/ and bench/*.json.
 
-Run it after `dvc repro`, `make bench` or `make quality`, before committing: `python src/readme.py`.
+With --check nothing is written; the exit status says whether the pages are up to date. Run it after `dvc repro`, `make bench` or
+`make quality`, before committing: `python src/readme.py`.
 """
 
 import argparse
