@@ -93,12 +93,15 @@ def margins(judges: dict[str, scores.Score], known: dict[str, scores.Sample]) ->
 
 
 def levels(values: np.ndarray, margins: np.ndarray) -> np.ndarray:
-    """The level of each of n calibration images, (n,): the largest score within rounding of its own or of one of its ties."""
+    """The level of each of n calibration images, float32 (n,): the largest score within rounding of its own or of its ties'."""
     order = np.argsort(values - margins, kind="stable")
-    highest = np.maximum.accumulate((values + margins)[order])
+    upper = (values + margins)[order]
+    single = upper.astype(np.float32)  # half the size; rounded up before it is seen which intervals overlap
+    single = np.where(single < upper, np.nextafter(single, np.float32(np.inf)), single)
+    highest = np.maximum.accumulate(single)
     ends = np.append((values - margins)[order][1:] > highest[:-1], True)  # where a group of ties ends
     group = np.cumsum(np.append(0, ends[:-1]))
-    found = np.empty(len(values))
+    found = np.empty(len(values), dtype=np.float32)
     found[order] = highest[ends][group]
     return found
 
