@@ -85,7 +85,7 @@ def check(values: dict[str, Any]) -> None:
 
 
 def extras(here: str, values: dict[str, Any], known: tuple[str, ...], rules: dict[str, Rule]) -> None:
-    """Check what is trained or probed beside the models, and for which benchmarks in force."""
+    """Check which additional models or probes are named, and for which of the enabled benchmarks."""
     rules = {"benchmarks": some_of(values["run"]), "names": some_of(known), **rules}
     section(here, values[here], rules, required=tuple(rules))
     if bool(values[here]["benchmarks"]) != bool(values[here]["names"]):
