@@ -19,13 +19,13 @@ import torch
 from lightning_fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
-import params
 import train
 from bench.machine import store
 from bench.profiles import profile
 from likelihood.data import base as data
-from likelihood.models.base import LikelihoodModel
-from likelihood.training import Schedule, Training
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.settings import params
+from likelihood.training.loop import Schedule, Training
 
 RATE = 10e12  # FLOP/s sustained in float32: about half the peak of a data-centre GPU of 2020
 SMALL, ROUNDS = 4, 7

@@ -22,10 +22,10 @@ from lightning_fabric import Fabric
 import score
 from bench.machine import ROOT, store
 from bench.run import our_log_prob, pictures, training
-from likelihood.data import images
-from likelihood.models import checkpoint
-from likelihood.models.base import LikelihoodModel
-from likelihood.training import Schedule, Training
+from likelihood.common import images
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.training.loop import Schedule, Training
 
 ROUNDS = 5
 DEFAULTS = {

@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from bench.machine import store
-from likelihood import comparison
-from likelihood.data import images, own, pictures
-from likelihood.detector import Detector
+from likelihood.common import images
+from likelihood.data import own, pictures
+from likelihood.detection.detector import Detector
+from likelihood.evaluation import comparison
 
 BENCHMARKS = ("fashion_mnist", "cifar10_30k")
 IMAGES, RATES, DIGITS = 1000, (0.05, 0.1), 3

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from likelihood.models.base import LikelihoodModel
+from likelihood.models.shared.base import LikelihoodModel
 
 ALPHA = 0.05  # the flow then sees logit(0.05 + 0.9 x): no speed depends on it
 SHAPE = (1, 28, 28)

@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 
-import params
 from bench.machine import ROOT
+from likelihood.settings import params
 
 
 def profile(name: str) -> dict[str, Any]:

@@ -14,14 +14,14 @@ import torch
 from lightning_fabric import Fabric
 from matplotlib.figure import Figure
 
-import params
 import train
 from bench.machine import ROOT, store
 from bench.peers import NormflowsGlow
 from bench.profiles import profile
-from likelihood.data import images
-from likelihood.models.base import LikelihoodModel
-from likelihood.training import Schedule, Training, validate
+from likelihood.common import images
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.settings import params
+from likelihood.training.loop import Schedule, Training, validate
 
 BENCHMARK = "fashion_mnist"
 CURVES = {"vae": "VAE", "pixelcnn": "Gated PixelCNN", "glow": "Glow", "normflows": "Glow of normflows 1.7.3"}

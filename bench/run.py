@@ -18,7 +18,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-import processes
 import score
 from bench.comparison import Comparison, Work
 from bench.machine import slug, store
@@ -26,11 +25,12 @@ from bench.peers import NormflowsGlow
 from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.product import product
 from bench.sides import Group, Side
-from likelihood.models.base import LikelihoodModel
-from likelihood.models.glow import Glow
-from likelihood.models.pixelcnn import PixelCNN
-from likelihood.models.vae import VAE
-from likelihood.training import Schedule, Training
+from likelihood.models.glow.model import Glow
+from likelihood.models.pixelcnn.model import PixelCNN
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.models.vae.model import VAE
+from likelihood.runtime import processes
+from likelihood.training.loop import Schedule, Training
 
 SHAPE = (1, 28, 28)
 

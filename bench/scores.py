@@ -17,12 +17,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-import params
 from bench.machine import store
-from likelihood import codecs, comparison, scores
-from likelihood.data import images
-from likelihood.models import checkpoint
-from likelihood.models.base import LikelihoodModel
+from likelihood import scores
+from likelihood.common import images
+from likelihood.evaluation import comparison
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.scores import codecs
+from likelihood.settings import params
 from probe import PROBES
 
 MODELS = ("vae", "pixelcnn", "glow")

@@ -6,8 +6,8 @@ from multiprocessing.connection import Connection
 
 import torch
 
-import memory
 from bench.comparison import Comparison, rate
+from likelihood.runtime import memory
 
 Group = Callable[[], list[Comparison]]
 

@@ -4,7 +4,7 @@ Reads data/scores/<benchmark>/in and data/processed/<benchmark>/in. The scored v
 permutation drawn from `seed`. Writes to data/detectors/<benchmark>, without any image,
 
     reference.parquet      statistics and code lengths of the half that scores are fitted on
-    calibration.parquet    the levels of every score on the other half (likelihood/calibration.py)
+    calibration.parquet    the levels of every score on the other half (likelihood/detection/calibration.py)
     detector.json          shape of the images, models, versions of the codecs, and how many training pictures were resized or of
                            lossy formats
 
@@ -19,11 +19,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import params
-import stage
 from evaluate import MODELS, read_statistics
-from likelihood import calibration, codecs, scores, selection, tables
-from likelihood.data import counts, images
+from likelihood import scores
+from likelihood.common import images
+from likelihood.data import counts
+from likelihood.detection import calibration
+from likelihood.evaluation import tables
+from likelihood.runtime import stage
+from likelihood.scores import codecs
+from likelihood.settings import params
+from likelihood.statistics import selection
 
 RATES = (0.01, 0.05, 0.1)
 DIGITS = 4

@@ -8,13 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import origin
-import params
-import stage
+from likelihood.common.errors import InputError
 from likelihood.data import base as data
 from likelihood.data import own
-from likelihood.errors import InputError
-from rules import (
+from likelihood.runtime import origin, stage
+from likelihood.settings import params
+from likelihood.settings.rules import (
     COMPANIONS,
     MODELS,
     NAMES,

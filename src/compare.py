@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import params
-import stage
 from evaluate import DIGITS, bare_samples, read_statistics, row_name
-from likelihood import comparison, scores, selection
-from likelihood.data import images
-from likelihood.errors import InputError
-from likelihood.units import in_unit
+from likelihood import scores
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.common.units import in_unit
+from likelihood.evaluation import comparison
+from likelihood.runtime import stage
+from likelihood.settings import params
+from likelihood.statistics import selection
 
 
 def read_extra(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""Stage `curve`: the second-order analysis of a Glow (likelihood/curvature.py) against the gap that it shows.
+"""Stage `curve`: the second-order analysis of a Glow (likelihood/statistics/curvature.py) against the gap that it shows.
 
 Reads data/processed/<benchmark>, Glow's best weights and its scores. Writes metrics/claims/<benchmark>/curvature.json: for every
 natural out-set, in nats, the measured gap of the mean log p of its images and of the in-set's test images, its share that the
@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import params
-import stage
-from likelihood import curvature
+from likelihood.common import images
+from likelihood.common.errors import InputError
 from likelihood.data import base as data
-from likelihood.data import images
-from likelihood.errors import InputError
-from likelihood.models import checkpoint
-from likelihood.models.glow import Glow
+from likelihood.models.glow.model import Glow
+from likelihood.models.shared import checkpoint
+from likelihood.runtime import stage
+from likelihood.settings import params
+from likelihood.statistics import curvature
 
 DIGITS = 4
 

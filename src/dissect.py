@@ -2,7 +2,7 @@
 
 Reads data/processed/<benchmark>, a model's best weights and its snapshots. Writes metrics/claims/<benchmark>/<model>.csv:
 
-    experiment    `contrast`, `at` is λ (likelihood/contrast.py), about the in-set's mean colour; or `epoch`, `at` is a snapshot's
+    experiment    `contrast`, `at` is λ (statistics/contrast.py), about the in-set's mean colour; or `epoch`, `at` is a snapshot's
     set, n        `test` or a natural out-set, and how many of its images
     mean          of bits/dim, or of nats of binarised images
     auroc         of -log p, the out-set against `test` at the same λ or epoch
@@ -20,15 +20,14 @@ import numpy as np
 import pandas as pd
 from lightning_fabric import Fabric
 
-import params
-import processes
-import stage
-from likelihood import metrics
-from likelihood.contrast import shrunk
+from likelihood.common.units import in_unit
 from likelihood.data import base as data
-from likelihood.models import checkpoint
-from likelihood.models.base import LikelihoodModel
-from likelihood.units import in_unit
+from likelihood.evaluation import metrics
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.runtime import processes, stage
+from likelihood.settings import params
+from likelihood.statistics.contrast import shrunk
 from score import sets_of, statistics
 
 CONTRASTS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-import origin
-import params
-import stage
-from likelihood.data import base, fetching, images, own
+from likelihood.common import images
+from likelihood.data import base, fetching, own
 from likelihood.data.own import Own
+from likelihood.runtime import origin, stage
+from likelihood.settings import params
 
 DOWNLOADS = Path("data/downloads")
 OWN = Path("data/own")

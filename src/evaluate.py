@@ -7,7 +7,7 @@ Reads data/scores/<benchmark> and data/processed/<benchmark>. Writes
                                             that were scored; how many images each set has
     metrics/<benchmark>/ood/codecs.json     versions of the codecs that some scores use
     metrics/scores/<benchmark>.csv          the same measures of every score (likelihood/scores) on `evaluate.images` images per
-                                            set (likelihood/comparison.py)
+                                            set (likelihood/evaluation/comparison.py)
     plots/<benchmark>/tables                what the figures are drawn from
 """
 
@@ -20,12 +20,15 @@ import numpy as np
 import pandas as pd
 from dvclive import Live
 
-import params
-import stage
-from likelihood import codecs, comparison, metrics, scores, selection, tables
-from likelihood.data import images
-from likelihood.errors import InputError
-from likelihood.units import in_unit
+from likelihood import scores
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.common.units import in_unit
+from likelihood.evaluation import comparison, metrics, tables
+from likelihood.runtime import stage
+from likelihood.scores import codecs
+from likelihood.settings import params
+from likelihood.statistics import selection
 
 MODELS = ("vae", "pixelcnn", "glow")
 DIGITS = 4  # finer than the error of any of these numbers, and a diff stays readable

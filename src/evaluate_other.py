@@ -15,12 +15,15 @@ from typing import Any
 
 import pandas as pd
 
-import params
-import stage
 from evaluate import DIGITS, bare_samples, raw_likelihood, read_statistics, rounded, row_name
-from likelihood import comparison, figures, scores, selection, tables
-from likelihood.data import images
-from likelihood.units import in_unit
+from likelihood import scores
+from likelihood.common import images
+from likelihood.common.units import in_unit
+from likelihood.evaluation import comparison, tables
+from likelihood.figures import likelihoods as figures
+from likelihood.runtime import stage
+from likelihood.settings import params
+from likelihood.statistics import selection
 from plot import DPI, read_curve, read_grids
 
 

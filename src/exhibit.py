@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-import params
-import stage
 from evaluate import MODELS, read_statistics, row_name
-from likelihood import contactsheet
-from likelihood.data import images
-from likelihood.units import in_unit
+from likelihood.common import images
+from likelihood.common.units import in_unit
+from likelihood.figures import contactsheet
+from likelihood.runtime import stage
+from likelihood.settings import params
 
 DPI = 110
 

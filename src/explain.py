@@ -6,7 +6,7 @@ constants, entropy, contrast, training) and metrics/claims/<benchmark>/explain.j
     split       for Glow and each set, the mean of each part of log p(x) in bits/dim, and the AUROC of minus this part alone
     constants   for each model, the most and the least likely grey level and their bits/dim
     code        for each set, the mean size of an image under the best of the codecs, bits/dim
-    samples     for each natural out-set, the share of a model's samples that look in-distribution (likelihood/samples.py), and
+    samples     for each natural out-set, the share of a model's samples that look in-distribution (claims/samples.py), and
                 the share of held-out images of both sets
 """
 
@@ -19,13 +19,17 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-import params
-import stage
 from evaluate import MODELS, read_statistics, rounded
-from likelihood import claimfigures, codecs, metrics, samples, selection, tables
+from likelihood.claims import samples
+from likelihood.common import images
+from likelihood.common.units import bits_per_dim, in_unit
 from likelihood.data import base as data
-from likelihood.data import images
-from likelihood.units import bits_per_dim, in_unit
+from likelihood.evaluation import metrics, tables
+from likelihood.figures import claims as claimfigures
+from likelihood.runtime import stage
+from likelihood.scores import codecs
+from likelihood.settings import params
+from likelihood.statistics import selection
 
 PARTS = {"log_pz": "log p(z)", "ladj": "log |det| of the flow", "ladj_preprocess": "log |det| of the preprocessing"}
 DPI = 130

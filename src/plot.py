@@ -8,10 +8,10 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 
-import params
-import stage
-from likelihood import figures
-from likelihood.data import images
+from likelihood.common import images
+from likelihood.figures import likelihoods as figures
+from likelihood.runtime import stage
+from likelihood.settings import params
 
 MODELS = ("vae", "pixelcnn", "glow")
 DPI = 150

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-import params
-import stage
-from likelihood.data import counts, images
-from likelihood.errors import InputError
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.data import counts
+from likelihood.runtime import stage
+from likelihood.settings import params
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Stage `probe`: what takes gradients to know of an image, without a further training.
 
-    <model>_gradients    log squared gradient norms, of all weights and of each layer (likelihood/gradients.py)
-    vae_regret           the VAE's likelihood regret (likelihood/regret.py)
+    <model>_gradients    log squared gradient norms, of all weights and of each layer (likelihood/statistics/gradients.py)
+    vae_regret           the VAE's likelihood regret (likelihood/statistics/regret.py)
 
 Reads a model's best weights and data/processed/<benchmark>/{in,out}. Writes one Parquet file a set to
 data/extra/<benchmark>/<probe>/: `index` and the numbers. All scored validation images are probed, to fit on, and of the other
@@ -16,14 +16,13 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from torch import Tensor
 
-import params
-import processes
-import stage
-from likelihood import selection
-from likelihood.gradients import log_norms
-from likelihood.models import checkpoint
-from likelihood.models.base import LikelihoodModel
-from likelihood.regret import regret
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.runtime import processes, stage
+from likelihood.settings import params
+from likelihood.statistics import selection
+from likelihood.statistics.gradients import log_norms
+from likelihood.statistics.regret import regret
 from score import measured, sets_of, write
 
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise

@@ -16,11 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-import params
-import stage
-from likelihood import comparison, heatmap, scores, tables
+from likelihood import scores
+from likelihood.common import images
 from likelihood.data import base as data
-from likelihood.data import images
+from likelihood.evaluation import comparison, tables
+from likelihood.figures import heatmap
+from likelihood.runtime import stage
+from likelihood.settings import params
 
 TABLES, BENCH = Path("metrics/scores"), Path("bench/scores.json")
 DPI = 130

@@ -21,14 +21,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-import params
-import processes
-import stage
-from likelihood import selection
-from likelihood.data import images
-from likelihood.errors import InputError
-from likelihood.models import checkpoint
-from likelihood.models.base import LikelihoodModel
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.runtime import processes, stage
+from likelihood.settings import params
+from likelihood.statistics import selection
 
 GPU_BATCH = 500  # images at a time; no score depends on it
 

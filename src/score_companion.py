@@ -12,11 +12,10 @@ from pathlib import Path
 import pandas as pd
 from lightning_fabric import Fabric
 
-import params
-import processes
-import stage
-from likelihood.models import checkpoint
-from likelihood.models.base import LikelihoodModel
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.runtime import processes, stage
+from likelihood.settings import params
 from score import sets_of, statistics, write
 from train_companion import members
 

@@ -25,14 +25,13 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-import params
-import processes
-import stage
-from likelihood.data import images
-from likelihood.models import checkpoint
-from likelihood.models.base import LikelihoodModel
-from likelihood.progress import Progress, fingerprint
-from likelihood.training import Epoch, Schedule, Training
+from likelihood.common import images
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.runtime import processes, stage
+from likelihood.settings import params
+from likelihood.training.loop import Epoch, Schedule, Training
+from likelihood.training.progress import Progress, fingerprint
 
 SCHEDULE = ("lr", "batch_size", "epochs", "epoch_images", "warmup", "clip_norm")
 LOOP_ONLY = (*SCHEDULE, "validation_images", "snapshots", "sample_images")  # what is left over builds the model

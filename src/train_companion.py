@@ -3,7 +3,7 @@
 A companion is named after the model that it accompanies and its kind:
 
     <model>_seeds         the same model from other random numbers, one for each of `companions.seeds`
-    <model>_background    the same model on mutated images (likelihood/data/mutated.py), `companions.mutation` of their values
+    <model>_background    the same model on mutated images (likelihood/training/mutated.py), `companions.mutation` of their values
     pixelcnn_local        a PixelCNN of one layer, which sees no more than a patch of 7 by 4 pixels [1]
 
 Reads data/processed/<benchmark>/in only. Writes data/companions/<benchmark>/<companion>/<member>/: best.safetensors and curves,
@@ -26,14 +26,13 @@ import torch
 from dvclive import Live
 from lightning_fabric import Fabric
 
-import params
-import processes
-import stage
-from likelihood.data import images
-from likelihood.data.mutated import Mutated
-from likelihood.models import checkpoint
-from likelihood.progress import Progress, fingerprint
-from likelihood.training import Schedule, Training
+from likelihood.common import images
+from likelihood.models.shared import checkpoint
+from likelihood.runtime import processes, stage
+from likelihood.settings import params
+from likelihood.training.loop import Schedule, Training
+from likelihood.training.mutated import Mutated
+from likelihood.training.progress import Progress, fingerprint
 from train import SCHEDULE, Record, build
 
 LOCAL_LAYERS = 1

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import likelihood.models
-from likelihood.models import checkpoint
+from likelihood.models.shared import checkpoint
 
 NOT_MODELS = {"base", "checkpoint"}
 NAMES = sorted(module.name for module in pkgutil.iter_modules(likelihood.models.__path__) if module.name not in NOT_MODELS)

@@ -8,8 +8,8 @@ from bench import cost
 from bench.comparison import Comparison
 from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.sides import Side
-from likelihood.nn.pixel_distributions import logistic_log_prob
-from likelihood.units import bits_per_dim
+from likelihood.common.units import bits_per_dim
+from likelihood.models.shared.pixels import logistic_log_prob
 from tests.models import build, images
 
 SHAPE = (1, 9, 8)

@@ -3,15 +3,14 @@
 import importlib
 import pkgutil
 
+import likelihood.nn.bijections
 import pytest
 import torch
 
-import likelihood.nn.bijections
-from likelihood.nn.bijections.actnorm import ActNorm
-from likelihood.nn.bijections.base import Bijection
-from likelihood.nn.bijections.coupling import AdditiveCoupling, AffineCoupling
-from likelihood.nn.bijections.step import FlowStep
-from likelihood.nn.split import Split, standard_normal_log_prob
+from likelihood.models.glow.bijections import ActNorm, Bijection
+from likelihood.models.glow.coupling import AdditiveCoupling, AffineCoupling
+from likelihood.models.glow.model import FlowStep
+from likelihood.models.glow.split import Split, standard_normal_log_prob
 
 # How to build each class on C channels; a bijection without an entry fails its tests.
 EXAMPLES = {

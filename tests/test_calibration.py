@@ -6,10 +6,13 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from likelihood import calibration, codecs, densities, scores, selection
-from likelihood.data import images
-from likelihood.densities import RESOLUTION
-from likelihood.detector import Detector
+from likelihood import scores
+from likelihood.common import images
+from likelihood.detection import calibration
+from likelihood.detection.detector import Detector
+from likelihood.scores import codecs, densities
+from likelihood.scores.densities import RESOLUTION
+from likelihood.statistics import selection
 from tests.helpers import digits
 
 MODELS = ("vae", "pixelcnn", "glow")

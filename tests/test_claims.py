@@ -8,14 +8,14 @@ import pytest
 import torch
 from torchvision.utils import make_grid
 
-import claimpage
 import dissect
 import explain
-import findings
-from claimpage import verdict
-from findings import Finding, Results
-from likelihood import claimfigures, samples
-from likelihood.models import checkpoint
+from likelihood.claims import findings, samples
+from likelihood.claims.findings import Finding, Results
+from likelihood.docs import claims as claimpage
+from likelihood.docs.claims import verdict
+from likelihood.figures import claims as claimfigures
+from likelihood.models.shared import checkpoint
 from tests.models import VARIANTS, build, images
 
 MODELS = ("vae", "pixelcnn", "glow")

@@ -10,7 +10,7 @@ import yaml
 
 import compare
 import train_companion
-from likelihood.errors import InputError
+from likelihood.common.errors import InputError
 from tests.clone import small_parameters
 from tests.models import build, images
 

@@ -13,7 +13,9 @@ from scipy.stats import multivariate_normal
 from sklearn.metrics import roc_auc_score
 
 import rank
-from likelihood import codecs, comparison, densities, scores
+from likelihood import scores
+from likelihood.evaluation import comparison
+from likelihood.scores import codecs, densities
 
 
 def sample(n, low, high, seed):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from likelihood import contactsheet
+from likelihood.figures import contactsheet
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 4), (3, 6, 4)])

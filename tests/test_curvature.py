@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from likelihood.contrast import shrunk
-from likelihood.curvature import HALF, Expansion, expand, predicted_gap
+from likelihood.statistics.contrast import shrunk
+from likelihood.statistics.curvature import HALF, Expansion, expand, predicted_gap
 from tests.models import build, images
 
 SHAPE = (1, 4, 4)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from likelihood.common.errors import InputError
 from likelihood.data import base, debian, fashion_mnist, fetching
-from likelihood.errors import InputError
 
 PUBLISHED = [name for name in base.names() if isinstance(base.get(name), base.Published)]
 MADE = [name for name in base.names() if isinstance(base.get(name), base.Made)]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from likelihood.common.errors import InputError
 from likelihood.data import pictures
-from likelihood.errors import InputError
 from tests.picturefiles import FRAMES, RANDOM, chunk, png, tiff, written
 
 

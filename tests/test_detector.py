@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from likelihood.detector import Detector
-from likelihood.errors import InputError
+from likelihood.common.errors import InputError
+from likelihood.detection.detector import Detector
 from tests.helpers import ROOT, digits
 
 
@@ -94,6 +94,6 @@ def test_what_is_calibrated_holds_no_image(small):
 
 
 def test_the_interface_is_what_its_docstring_shows():
-    text = (ROOT / "src/likelihood/detector.py").read_text()
+    text = (ROOT / "src/likelihood/detection/detector.py").read_text()
     assert 'Detector.load(Path("."), "fashion_mnist")' in text
     assert 'found["all.code_kde.p"]' in text

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 import download
-import params
-from likelihood.data import base, images
-from likelihood.errors import InputError
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.data import base
+from likelihood.settings import params
 
 DIGITS = {"in": "mnist_5k", "out": ["noise", "constant"]}
 

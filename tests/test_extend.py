@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-import audit
+from likelihood.commands import audit
 from tests.clone import environment, ran
 from tests.helpers import ROOT, git
 from tests.test_page import browse, headings

@@ -9,8 +9,9 @@ import types
 import numpy as np
 import pytest
 
-from likelihood.data import base, debian, fetching, images, mirrors
-from likelihood.errors import InputError
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.data import base, debian, fetching, mirrors
 from tests.helpers import COLOUR, GREY, files
 
 

@@ -11,7 +11,8 @@ import yaml
 from matplotlib.patches import StepPatch
 
 import plot
-from likelihood import figures, tables
+from likelihood.evaluation import tables
+from likelihood.figures import likelihoods as figures
 
 MODELS, OUTS, BINS = ("vae", "pixelcnn", "glow"), ["mnist_5k", "noise"], 40
 AUROC = {"mnist_5k": 0.0543, "noise": 1.0}

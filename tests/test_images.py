@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from likelihood.data import images
-from likelihood.errors import InputError
+from likelihood.common import images
+from likelihood.common.errors import InputError
 from tests.helpers import COLOUR, GREY, files
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import inspection
+from likelihood.common.errors import InputError
 from likelihood.data.lossy import lossy
-from likelihood.errors import InputError
+from likelihood.detection import inspection
 
 
 def test_files_are_those_named_and_those_below_folders_once_each(tmp_path, monkeypatch, capsys):

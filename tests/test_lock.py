@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-import audit
-import verify
+from likelihood.commands import audit, verify
 from tests.clone import Clone, environment, ran
 from tests.helpers import ROOT, git
 
@@ -61,10 +60,10 @@ def two(small, tmp_path_factory):
 MODELS = ("vae", "pixelcnn", "glow")
 CHANGES = {
     "code of one model": (
-        lambda clone: clone.change("src/likelihood/models/glow.py", "import math", "import math  #"),
+        lambda clone: clone.change("src/likelihood/models/glow/model.py", "import math", "import math  #"),
         {"check", "train_glow@mnist_5k", "score_in@mnist_5k-glow", "score_out@mnist_5k-glow"},
         {"train_glow@digits", "score_in@digits-glow", "score_out@digits-glow"},
-        "src/likelihood/models/glow.py is modified",
+        "src/likelihood/models/glow/model.py is modified",
     ),
     "a parameter of the disabled benchmark": (
         lambda clone: clone.change("params.yaml", "      lr: 0.001\nown", "      lr: 0.002\nown"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from likelihood import metrics
+from likelihood.evaluation import metrics
 
 rng = np.random.RandomState(0)
 IN, OUT = rng.normal(0.0, 1.0, 300), rng.normal(1.0, 1.0, 200)

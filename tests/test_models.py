@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from likelihood.errors import InputError
-from likelihood.models import checkpoint
-from likelihood.models.base import image_generator
-from likelihood.units import bits_per_dim
+from likelihood.common.errors import InputError
+from likelihood.common.units import bits_per_dim
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import image_generator
 from tests.helpers import ROOT
 from tests.models import ARGUMENTS, IDS, NAMES, VARIANTS, build, images
 

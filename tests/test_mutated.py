@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from likelihood.data.mutated import Mutated
+from likelihood.training.mutated import Mutated
 
 IMAGES = np.random.RandomState(0).randint(100, 110, (40, 3, 16, 16)).astype(np.uint8)
 

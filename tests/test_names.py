@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
+from likelihood.common.errors import InputError
 from likelihood.data import pictures
 from likelihood.data.names import said, shown
-from likelihood.errors import InputError
 from tests.picturefiles import written
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from likelihood.nn import narrow
-from likelihood.nn.narrow import NarrowConv
-from likelihood.nn.tanh import tanh
+from likelihood.models.glow import coupling as narrow
+from likelihood.models.glow.coupling import NarrowConv
+from likelihood.models.shared.layers import tanh
 
 
 @pytest.mark.parametrize("outputs", [1, 3, 4, 5])

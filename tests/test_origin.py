@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import origin
+from likelihood.runtime import origin
 from tests.helpers import files
 
 KEPT = (

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from likelihood.common.errors import InputError
 from likelihood.data import base, own
 from likelihood.data.own import Own
-from likelihood.errors import InputError
 from tests.helpers import COLOUR, GREY
 
 PIXELS = np.random.RandomState(3).randint(0, 256, (20, 4, 5, 3), dtype=np.uint8)

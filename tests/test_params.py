@@ -6,8 +6,8 @@ import re
 import pytest
 
 import check
-import params
-from likelihood.errors import InputError
+from likelihood.common.errors import InputError
+from likelihood.settings import params
 
 VALUES = params.load()
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from likelihood.data import base, fetching, images
-from likelihood.errors import InputError
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.data import base, fetching
 from tests.helpers import COLOUR
 
 PARTS = [name for name in base.names() if isinstance(base.get(name), base.Part)]

@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import pytest
 
+from likelihood.common.errors import InputError
 from likelihood.data import pictures
-from likelihood.errors import InputError
 from tests.picturefiles import FILMS, FRAMES, STILLS, tiff, written
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from likelihood.nn.incremental import sample_pixels
-from likelihood.nn.masked import HorizontalConv, MaskedLinear, VerticalConv, groups
-from likelihood.nn.pixels import to_unit_interval
+from likelihood.models.pixelcnn.incremental import sample_pixels
+from likelihood.models.pixelcnn.masked import HorizontalConv, MaskedLinear, VerticalConv, groups
+from likelihood.models.shared.pixels import to_unit_interval
 from tests.models import build, images
 
 ROUNDING = 1e-11  # in double precision; what one value tells another is many orders above it

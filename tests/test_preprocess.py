@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import params
 import preprocess
-from likelihood.data import images
-from likelihood.errors import InputError
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.settings import params
 
 SHAPES = {"grey": (4, 6), "colour": (4, 6, 3)}
 

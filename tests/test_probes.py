@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import probe
-from likelihood import gradients
-from likelihood import regret as module
-from likelihood.models.base import image_generator
-from likelihood.regret import elbo, regret
+from likelihood.models.shared.base import image_generator
+from likelihood.statistics import gradients
+from likelihood.statistics import regret as module
+from likelihood.statistics.regret import elbo, regret
 from tests.models import IDS, VARIANTS, build, images
 
 every_model = pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)

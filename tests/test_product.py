@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from likelihood.nn.product import PixelLinear, WideLinear, pixelwise
+from likelihood.models.shared.layers import PixelLinear, WideLinear, pixelwise
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -128,7 +128,7 @@ def change_data(folder):
 
 
 def change_code(folder):
-    with (folder / "src/likelihood/models/vae.py").open("a") as file:
+    with (folder / "src/likelihood/models/vae/model.py").open("a") as file:
         file.write("# another version\n")
 
 

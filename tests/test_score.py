@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import score
-from likelihood import selection
-from likelihood.errors import InputError
+from likelihood.common.errors import InputError
+from likelihood.statistics import selection
 from tests.models import IDS, VARIANTS, build, images
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from likelihood import codecs, scores
-from likelihood.scores import SCORES
+from likelihood import scores
+from likelihood.scores import SCORES, codecs
 from likelihood.scores.likelihood import Typicality
 
 COMPANIONS = ("log_prob@1", "log_prob@2", "log_prob@background", "log_prob@local")

@@ -5,7 +5,7 @@ import json
 
 import yaml
 
-from rules import COMPANIONS
+from likelihood.settings.rules import COMPANIONS
 from tests.helpers import ROOT
 
 OBJECTS = ROOT / "shipped" / "files" / "md5"

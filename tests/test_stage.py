@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
-import stage
-from likelihood.errors import InputError
+from likelihood.common.errors import InputError
+from likelihood.runtime import stage
 
 
 def raising(error):

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-import summarize
-from likelihood.errors import InputError
+from likelihood.commands import summarize
+from likelihood.common.errors import InputError
 from tests.helpers import ROOT, git
 
 SEEDS, RATES = (0, 1), ("0.005", "0.002")

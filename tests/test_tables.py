@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from likelihood import metrics, tables
+from likelihood.evaluation import metrics, tables
 
 rng = np.random.RandomState(0)
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from likelihood.errors import InputError
-from likelihood.training import Schedule, Training, batch_indices, validate
-from likelihood.units import in_unit
+from likelihood.common.errors import InputError
+from likelihood.common.units import in_unit
+from likelihood.training.loop import Schedule, Training, batch_indices, validate
 from tests.models import IDS, VARIANTS, build, images
 
 SHAPE = (1, 4, 4)

@@ -7,8 +7,8 @@ import os
 import pandas as pd
 import pytest
 
-import verdicts
-from likelihood.errors import InputError
+from likelihood.common.errors import InputError
+from likelihood.detection import verdicts
 from tests.helpers import files
 
 ROWS = pd.DataFrame({"image": ["a", "b"], "flagged": [True, False], "glow.bits_per_dim": [1.25, 2.0], "glow.x.p": [0.01, 0.7]})

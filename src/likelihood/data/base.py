@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from likelihood.errors import InputError
+from likelihood.common.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from likelihood.data import base, images
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.data import base
 from likelihood.data.base import Part, Published
-from likelihood.errors import InputError
 
 FOLDER_VARIABLE = "LIKELIHOOD_IMAGES"
 

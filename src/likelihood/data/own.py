@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from likelihood.data import base, counts, images, pictures
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.data import base, counts, pictures
 from likelihood.data.lossy import lossy
 from likelihood.data.names import said, shown
-from likelihood.errors import InputError
 
 SEED = 80_20
 LEAST = counts.pictures_for(counts.LEAST + 1)  # for an in-set, one image to train on beside those held out

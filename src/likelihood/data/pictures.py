@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
+from likelihood.common.errors import InputError
 from likelihood.data import containers
 from likelihood.data.names import said, shown
-from likelihood.errors import InputError
 
 # What decoders warn of and log is about a file's further data, or is raised as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())

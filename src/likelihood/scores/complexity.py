@@ -17,8 +17,8 @@ from typing import Self
 
 import numpy as np
 
-from likelihood.codecs import CODECS
 from likelihood.scores.base import Sample, Score
+from likelihood.scores.codecs import CODECS
 
 
 class Complexity(Score):

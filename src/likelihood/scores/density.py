@@ -1,4 +1,4 @@
-"""Scores of densities: an image is normal where its features t(x) are frequent in the in-set (likelihood/densities.py).
+"""Scores of densities: an image is normal where its features t(x) are frequent in the in-set (likelihood/scores/densities.py).
 
     DoseKde            -log q(t(x)),    t = all statistics of the model: the log-likelihood and its parts [1]
     DoseSvm            distance of t(x) beyond the boundary of a one-class SVM, t as for DoseKde [1]
@@ -35,9 +35,9 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from likelihood import densities
-from likelihood.codecs import CODECS
+from likelihood.scores import densities
 from likelihood.scores.base import Sample, Score
+from likelihood.scores.codecs import CODECS
 
 
 def logs(lengths: pd.DataFrame) -> np.ndarray:

@@ -1,0 +1,192 @@
+"""What our runs show of the claims of Nalisnick et al. (2019) [1]: one finding per claim, benchmark and model that can show it.
+
+References:
+    [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from likelihood.figures.likelihoods import TITLES, set_title
+
+MODELS = ("vae", "pixelcnn", "glow")
+FOREIGN = ("fashion_mnist", "fashion_mnist_wide", "cifar10_30k")  # benchmarks whose foreign images are simpler
+SWAPPED = ("mnist", "svhn_10k")
+ADDITIVE = ("fashion_mnist_additive", "cifar10_30k_additive")
+FAMOUS = {  # the pairs of [1]
+    "fashion_mnist": ("mnist", "mnist_5k"),
+    "mnist": ("fashion_mnist",),
+    "cifar10_30k": ("svhn_10k",),
+    "svhn_10k": ("cifar10_30k",),
+}
+
+
+class Finding(NamedTuple):
+    """What one model of one benchmark shows."""
+
+    text: str
+    holds: bool
+
+
+class Results(NamedTuple):
+    """The results that claims are held against, by benchmark."""
+
+    entries: dict[str, Any]  # of params.yaml
+    summary: dict[str, dict[str, Any]]  # metrics/<benchmark>/ood/metrics.json
+    claims: Path  # metrics/claims
+    seeds: pd.DataFrame
+    scores: pd.DataFrame
+
+    def famous(self, benchmarks: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """(benchmark, out-set) of the paper's own pairs for which there are results."""
+        for name in benchmarks:
+            if name in self.summary:
+                wanted = FAMOUS.get(self.entries[name]["in"], ())
+                yield from ((name, out) for out in self.entries[name]["out"] if out in wanted)
+
+    def pair(self, benchmark: str, out: str) -> str:
+        """The title of a pair."""
+        return f"{set_title(self.entries[benchmark]['in'])} → {set_title(out)}"
+
+    def read(self, benchmark: str, name: str) -> Any:  # noqa: ANN401
+        """A result of the stages `dissect`, `explain` and `curve`: a dictionary or a table, or None when it does not exist."""
+        path = self.claims / benchmark / name
+        if not path.exists():
+            return None
+        return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text(encoding="utf-8"))
+
+
+def likelier(results: Results, benchmarks: tuple[str, ...], models: tuple[str, ...], inverted: bool) -> Iterator[Finding]:
+    """Whether out-sets are more likely than test images, or less likely."""
+    for benchmark, out in results.famous(benchmarks):
+        for model in (model for model in models if model in results.summary[benchmark]):
+            found = results.summary[benchmark][model]
+            bits, auroc = found["bits_per_dim"], found[out]["auroc"]
+            text = f"{bits['test']:.3f} and {bits[out]:.3f} bits/dim, AUROC {auroc:.3f}"
+            yield Finding(f"{results.pair(benchmark, out)}, {TITLES[model]}: {text}", (auroc < 0.5) == inverted)
+
+
+def split(results: Results) -> Iterator[Finding]:
+    """Whether the log-determinant favours the out-set and log p(z) does not."""
+    for benchmark, out in results.famous(FOREIGN):
+        found = results.read(benchmark, "explain.json")
+        if found:
+            z, volume = (found["split"][part]["auroc"][out] for part in ("log_pz", "ladj"))
+            text = f"{results.pair(benchmark, out)}: AUROC of −log p(z) {z:.3f}, of the flow's −log |det| {volume:.3f}"
+            yield Finding(text, volume < 0.5 <= z)
+
+
+def curvature(results: Results) -> Iterator[Finding]:
+    """Whether variances alone predict the sign of the gap under a flow of constant volume."""
+    for benchmark, out in results.famous(ADDITIVE):
+        found = results.read(benchmark, "curvature.json")
+        if found:
+            gap, variance = found["gaps"][out], found["total_variance"]
+            text = (
+                f"{results.pair(benchmark, out)}: measured {gap['measured']:+,.0f} nats, predicted by variances alone"
+                f" {gap['variances']:+,.0f}, by all second moments {gap['second']:+,.0f}, by the first order"
+                f" {gap['first']:+,.0f};"
+                f" total variance of the pixels {variance['test']:.1f} and {variance[out]:.1f};"
+                f" standard deviation of log |det| {found['std_of_ladj']:.2g} nats"
+            )
+            yield Finding(text, gap["variances"] * gap["measured"] > 0)
+
+
+def training(results: Results) -> Iterator[Finding]:
+    """Whether foreign images are more likely at every snapshot."""
+    for benchmark, out in results.famous(FOREIGN):
+        for model in MODELS:
+            table = results.read(benchmark, f"{model}.csv")
+            if table is not None:
+                rows = table[(table["experiment"] == "epoch") & (table["set"] == out)].sort_values("at")
+                values = ", ".join(f"{auroc:.3f}" for auroc in rows["auroc"])
+                epochs = ", ".join(f"{at:g}" for at in rows["at"])
+                text = f"{results.pair(benchmark, out)}, {TITLES[model]}: AUROC {values} after {epochs} epochs"
+                yield Finding(text, bool((rows["auroc"] < 0.5).all()))
+
+
+def overfitting(results: Results) -> Iterator[Finding]:
+    """Whether train and test images differ by less than a tenth of the gap to the out-set."""
+    for benchmark, out in results.famous(FOREIGN):
+        for model in (model for model in MODELS if model in results.summary[benchmark]):
+            bits = results.summary[benchmark][model]["bits_per_dim"]
+            near, far = abs(bits["train"] - bits["test"]), abs(bits[out] - bits["test"])
+            text = f"train and test differ by {near:.3f} bits/dim, test and out-set by {far:.3f}"
+            yield Finding(f"{results.pair(benchmark, out)}, {TITLES[model]}: {text}", near < 0.1 * far)
+
+
+def ensemble(results: Results) -> Iterator[Finding]:
+    """Whether the mean likelihood of several seeds is still inverted."""
+    cells = results.scores.set_index(["benchmark", "model", "score", "out"])["auroc"]
+    for benchmark, out in results.famous(FOREIGN):
+        for model in MODELS:
+            row = results.seeds.query("benchmark == @benchmark and model == @model and out == @out and score == 'log_prob'")
+            if len(row):
+                (one,) = row.itertuples()
+                auroc = cells[benchmark, model, "ensemble", out]
+                text = (
+                    f"{results.pair(benchmark, out)}, {TITLES[model]}: AUROC of the ensemble {auroc:.3f}, of {one.seeds} seeds"
+                    f" {one.auroc_mean:.3f} ± {one.auroc_std:.3f}"
+                )
+                yield Finding(text, auroc < 0.5)
+
+
+def made(results: Results) -> Iterator[Finding]:
+    """Whether a constant image is more likely than any set, and noise less likely."""
+    for benchmark in FOREIGN + SWAPPED:
+        found = results.read(benchmark, "explain.json")
+        for model, levels in (found or {}).get("constants", {}).items():
+            bits = results.summary[benchmark][model]["bits_per_dim"]
+            pictures = [value for name, value in bits.items() if name not in ("noise", "constant")]
+            text = (
+                f"{set_title(results.entries[benchmark]['in'])}, {TITLES[model]}: bits/dim {levels['most']:.3f} for grey level"
+                f" {levels['most_likely']}, {levels['least']:,.3f} for {levels['least_likely']}, {bits['noise']:,.3f} for noise,"
+                f" {min(pictures):,.3f} to {max(pictures):,.3f} for sets of pictures"
+            )
+            yield Finding(text, levels["most"] < min(pictures) and bits["noise"] > max(pictures))
+
+
+def samples(results: Results) -> Iterator[Finding]:
+    """Whether most samples look in-distribution."""
+    for benchmark, out in results.famous(FOREIGN):
+        found = results.read(benchmark, "explain.json")
+        for model in MODELS if found else ():
+            share = found["samples"][out]
+            text = (
+                f"{results.pair(benchmark, out)}, {TITLES[model]}: a random forest takes {share[model]:.0%} of the samples for"
+                f" in-distribution, {share['test']:.0%} of unseen test images and {share[out]:.0%} of unseen foreign ones"
+            )
+            yield Finding(text, share[model] > 0.5)
+
+
+def contrast(results: Results) -> Iterator[Finding]:
+    """Whether the likelihood rises with each reduction of contrast."""
+    for benchmark, out in results.famous(FOREIGN):
+        for model in MODELS:
+            table = results.read(benchmark, f"{model}.csv")
+            for name in ("test", out) if table is not None else ():
+                rows = table[(table["experiment"] == "contrast") & (table["set"] == name)].sort_values("at", ascending=False)
+                means = list(rows["mean"])
+                title = f"{set_title(results.entries[benchmark]['in'])} test" if name == "test" else set_title(name)
+                text = f"{TITLES[model]} trained on {set_title(results.entries[benchmark]['in'])}, {title}: " + ", ".join(
+                    f"{mean:.2f}" for mean in means
+                )
+                yield Finding(text + " bits/dim", all(later < earlier for earlier, later in pairwise(means)))
+
+
+def entropy(results: Results) -> Iterator[Finding]:
+    """Whether sets of smaller compressed size are more likely: rank correlation over pictures, constants and noise."""
+    for benchmark in FOREIGN + SWAPPED:
+        found = results.read(benchmark, "explain.json")
+        for model in MODELS if found else ():
+            bits = results.summary[benchmark][model].get("bits_per_dim", {})
+            names = [name for name in found["code"] if name in bits]
+            table = pd.DataFrame({"code": [found["code"][n] for n in names], "model": [bits[n] for n in names]})
+            rank = table.corr("spearman").loc["code", "model"]
+            text = f"{TITLES[model]}: rank correlation {rank:.2f} over {len(names)} sets"
+            yield Finding(f"{set_title(results.entries[benchmark]['in'])}, {text}", rank > 0.5)

@@ -1,0 +1,200 @@
+"""Which committed results are older than their code, parameters or data: `python src/audit.py`, or `make audit`.
+
+dvc.lock records what every result was made from. `dvc status` compares that with the current tree, in a copy without data where
+every benchmark of dvc.lock is enabled, so disabled ones are checked too. Data and weights, which the copy lacks, are compared
+within dvc.lock: a stage must have read what the stage before it wrote. Every file of DVC's cache is read as well: DVC trusts a
+read-only file there, which a disk may have damaged. Exit status 1 when an enabled stage is stale or a file is damaged.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from likelihood.common.errors import InputError
+from likelihood.runtime import stage
+from likelihood.settings import params
+
+# The lists of params.yaml that enable the cells of stages; the first part of a cell's name is its benchmark.
+LISTS = {
+    "run": ("download",),
+    "companions.benchmarks": ("train_companion",),
+    "probes.benchmarks": ("probe",),
+    "others.benchmarks": ("train_other",),
+    "claims.benchmarks": ("dissect", "explain"),
+    "claims.curvature": ("curve",),
+}
+NAMES = {"companions.names": "train_companion", "probes.names": "probe", "others.names": "train_other"}  # and the second part
+HIDDEN = "[core]\n    no_scm = true\n"  # the copy has no history
+
+
+def run(*command: str, folder: Path) -> str:
+    """What a command prints; InputError with its last line when it fails."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{' '.join(command[-3:])} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return done.stdout
+
+
+def copy(root: Path, folder: Path) -> None:
+    """Copy the tree as git sees it, with changes and new files, without shipped/; and link the user's own images."""
+    for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root).split("\0"):
+        if name and not name.startswith("shipped/") and (root / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, folder / name)
+    for path in (root / "data" / "own").rglob("*"):  # which git ignores
+        target = folder / path.relative_to(root)
+        if path.is_file() and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(path.resolve())
+    (folder / ".dvc" / "config.local").write_text(HIDDEN, encoding="utf-8")
+
+
+def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with everything enabled that dvc.lock names."""
+    cells = [name.partition("@")[::2] for name in lock]
+    chosen = {key: [cell.split("-")[0] for name, cell in cells if name in stages] for key, stages in LISTS.items()}
+    chosen |= {key: [cell.split("-", 1)[1] for name, cell in cells if name == only] for key, only in NAMES.items()}
+    new = json.loads(json.dumps(values))
+    for key, found in chosen.items():
+        *section, last = key.split(".")
+        (new[section[0]] if section else new)[last] = [
+            each for each in dict.fromkeys(found) if key in NAMES or each in values["benchmarks"]
+        ]
+    return new
+
+
+def names(folder: Path) -> set[str]:
+    """Every stage that the folder's parameters enable."""
+    return set(run(sys.executable, "-m", "dvc", "stage", "list", "--name-only", folder=folder).split())
+
+
+def status(folder: Path) -> dict[str, list[Any]]:
+    """What has changed according to DVC, by stage."""
+    return json.loads(run(sys.executable, "-m", "dvc", "status", "--json", folder=folder))
+
+
+def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str, str]) -> list[str]:
+    """Why a stage is stale, from DVC's status of it, its entry in dvc.lock, and the hash of every output there."""
+    found = []
+    read = {dep["path"]: dep["md5"] for dep in recorded.get("deps", [])}
+    for change in changes:
+        if not isinstance(change, dict):
+            found.append("its command changed" if change == "changed command" else str(change))
+            continue
+        for path, how in change.get("changed deps", {}).items():
+            if isinstance(how, dict):  # a file of parameters
+                found += [f"{key} of {path} is {what}" for key, what in how.items()]
+            elif path in written and how == "deleted":
+                if read.get(path) != written[path]:
+                    found.append(f"{path} has been rewritten since")
+            else:
+                found.append(f"{path} is {how}")
+        for path, how in change.get("changed outs", {}).items():
+            if how == "modified":
+                found.append(f"{path} is not what the stage wrote")
+    return found
+
+
+def stale(folder: Path, lock: dict[str, Any], considered: set[str]) -> dict[str, list[str]]:
+    """For each stale stage of `considered`, the reasons."""
+    written = {out["path"]: out["md5"] for entry in lock.values() for out in entry.get("outs", [])}
+    changes = status(folder)
+    found = {name: reasons(changes.get(name, []), lock.get(name, {}), written) for name in considered}
+    return {name: why for name, why in sorted(found.items()) if why}
+
+
+def dependent(lock: dict[str, Any], old: set[str]) -> set[str]:
+    """The stages that depend, directly or indirectly, on stages of `old`."""
+    maker = {out["path"]: name for name, entry in lock.items() for out in entry.get("outs", [])}
+    reads = {name: {maker.get(dep["path"]) for dep in entry.get("deps", [])} - {name} for name, entry in lock.items()}
+    found: set[str] = set()
+    while new := {name for name, sources in reads.items() if sources & (old | found)} - old - found:
+        found |= new
+    return found
+
+
+class Audit(NamedTuple):
+    """Reasons by stale stage, enabled and disabled; what depends on these; the number of stages; outputs by damaged file."""
+
+    enabled: dict[str, list[str]]
+    disabled: dict[str, list[str]]
+    dependent: set[str]
+    count: int
+    damaged: dict[str, list[str]]
+
+
+def audit(root: Path) -> Audit:
+    """Check every stage of dvc.lock and dvc.yaml in `root`."""
+    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        copy(root, folder)
+        inside = names(folder)
+        enabled = stale(folder, lock, inside)
+        values = params.load(folder / "params.yaml")
+        (folder / "params.yaml").write_text(yaml.safe_dump(everything(values, lock), sort_keys=False), encoding="utf-8")
+        known = names(folder)
+        disabled = stale(folder, lock, (known & lock.keys()) - inside)
+    disabled |= {name: ["it is not a stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known)}
+    after = dependent(lock, enabled.keys() | disabled.keys())
+    return Audit(enabled, disabled, after, len(inside | lock.keys()), damaged(root, lock))
+
+
+def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
+    """The files of DVC's cache whose content differs from the MD5 in their name, each with the outputs it belongs to."""
+    cache = Path(run(sys.executable, "-m", "dvc", "cache", "dir", folder=root).strip()) / "files" / "md5"
+    owners: dict[str, list[str]] = {}
+    for out in (out for entry in lock.values() for out in entry.get("outs", [])):
+        owners.setdefault(out["md5"], []).append(out["path"])
+        listing = cache / out["md5"][:2] / out["md5"][2:]
+        if listing.suffix == ".dir" and listing.exists():
+            with contextlib.suppress(ValueError):  # the listing itself is damaged
+                for file in json.loads(listing.read_text(encoding="utf-8")):
+                    owners.setdefault(file["md5"], []).append(f"{out['path']}/{file['relpath']}")
+    found = {}
+    for path in sorted(path for path in cache.glob("??/*") if path.is_file()):
+        md5 = path.parent.name + path.name
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):
+                found[str(path)] = sorted(set(owners.get(md5, [])))
+    return found
+
+
+def report(title: str, found: dict[str, list[str]]) -> None:
+    """Print one line per reason, with the stages it makes stale."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in found.items():
+        for reason in why:
+            by_reason.setdefault(reason, []).append(name)
+    for reason, stages in by_reason.items():
+        print(f"{title}: {reason}: {', '.join(stages)}")
+
+
+def main() -> None:
+    root = Path.cwd()
+    if not (root / "dvc.lock").exists():
+        raise InputError("dvc.lock is not here: run `dvc repro` first, from the folder of the project")
+    found = audit(root)
+    report("enabled", found.enabled)
+    report("disabled", found.disabled)
+    old = f"{len(found.enabled)} enabled and {len(found.disabled)} disabled ones are stale"
+    print(f"of {found.count} stages {old}; {len(found.dependent)} more depend on them")
+    for path, outs in found.damaged.items():
+        print(f"damaged: {path}, in the cache for {', '.join(outs) or 'an earlier result'}")
+    if found.damaged:
+        raise InputError("files of the cache are damaged: delete them and the outputs listed with them, then run `dvc repro`")
+    if found.enabled:
+        raise InputError("results of enabled stages are stale: run `dvc repro` and commit what it changes")
+
+
+if __name__ == "__main__":
+    stage.run(main)

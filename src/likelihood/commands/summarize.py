@@ -1,0 +1,100 @@
+"""Mean ± standard deviation over the seeds of a sweep: `python src/summarize.py` after `dvc exp run --queue -S seed=0,1,2 …`.
+
+Reads the finished experiments that derive from the last commit, and that commit itself, whose results count as another seed.
+Those that agree in every parameter but `seed` form one group and one Markdown table: mean bits/dim (nats for binarised images) of
+the in-set's test images and of each out-set, and AUROC of −log p, by model. The deviation is the sample's (n − 1); experiments
+with equal parameters count once. A line above each table says in which parameters its group differs from the others.
+"""
+
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+import dvc.api
+
+from likelihood.common.errors import InputError
+from likelihood.figures.likelihoods import AXIS, TITLES, set_title
+from likelihood.runtime import stage
+
+METRICS = "metrics/{}/ood/metrics.json"
+Settings = tuple[tuple[str, str], ...]  # dotted name and value of every parameter of a group but the seed
+
+
+def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a nested mapping."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def finished() -> list[str]:
+    """Revisions with results: the last commit, then its finished experiments; InputError when there are none."""
+    rows = [row for row in dvc.api.exp_show() if row["rev"] != "workspace"]
+    done = [row["rev"] for row in rows if row["typ"] == "baseline" or row["State"] in ("Success", None)]
+    if len(done) < 2:
+        raise InputError(
+            "no finished experiment derives from the last commit: queue some, e.g. `dvc exp run --queue -S seed=0,1,2`, and start"
+            " them with `dvc queue start`"
+        )
+    return done
+
+
+def collect(revisions: list[str]) -> dict[Settings, dict[int, dict[str, Any]]]:
+    """Metrics of every revision, by settings, seed and benchmark."""
+    groups: dict[Settings, dict[int, dict[str, Any]]] = {}
+    for revision in revisions:
+        values = dict(leaves(dvc.api.params_show("params.yaml", rev=revision)))
+        seed = values.pop("seed")
+        settings = tuple(sorted((key, "empty" if value is None else str(value)) for key, value in values.items()))
+        if seed not in groups.setdefault(settings, {}):
+            groups[settings][seed] = {name: dvc.api.metrics_show(METRICS.format(name), rev=revision) for name in values["run"]}
+    return groups
+
+
+def spread(values: list[float]) -> str:
+    """Mean ± standard deviation; a single value by itself."""
+    mean = statistics.mean(values)
+    return f"{mean:.3f} ± {statistics.stdev(values):.3f}" if len(values) > 1 else f"{mean:.3f}"
+
+
+def rows(benchmark: str, by_seed: list[dict[str, Any]]) -> Iterator[str]:
+    """One Markdown row per model and out-set of a benchmark, from the metrics of every seed."""
+    found = [metrics[benchmark] for metrics in by_seed]
+    for model in (model for model in found[0] if model != "images"):
+        unit = next(unit for unit in AXIS if unit in found[0][model])
+        title = TITLES[model] + ("" if unit == "bits_per_dim" else " (nats)")
+        test = spread([metrics[model][unit]["test"] for metrics in found])
+        for out in (name for name in found[0][model] if name != unit):
+            likelihood = spread([metrics[model][unit][out] for metrics in found])
+            auroc = spread([metrics[model][out]["auroc"] for metrics in found])
+            yield f"| {benchmark} | {title} | {set_title(out)} | {test} | {likelihood} | {auroc} |"
+
+
+def table(groups: dict[Settings, dict[int, dict[str, Any]]]) -> str:
+    """Every group's heading and Markdown table."""
+    every = {pair for settings in groups for pair in settings}
+    shared = {pair for pair in every if all(pair in settings for settings in groups)}
+    parts = []
+    for settings, by_seed in groups.items():
+        own = [f"{key} = {value}" for key, value in settings if (key, value) not in shared]
+        parts += [
+            f"{', '.join(own) or 'all parameters equal'}; {'seeds' if len(by_seed) > 1 else 'seed'}"
+            f" {', '.join(str(seed) for seed in sorted(by_seed))}",
+            "",
+            "| benchmark | model | out-set | bits/dim test | bits/dim out-set | AUROC of −log p |",
+            "|---|---|---|--:|--:|--:|",
+        ]
+        found = list(by_seed.values())
+        parts += [row for benchmark in found[0] for row in rows(benchmark, found)]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    print(table(collect(finished())), end="")
+
+
+if __name__ == "__main__":
+    stage.run(main)

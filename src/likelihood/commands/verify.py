@@ -1,0 +1,107 @@
+"""Rerun the enabled benchmarks from scratch and compare their metrics with the committed ones: `make verify`.
+
+The tree is copied without dvc.lock, cache, data and kept trainings (downloaded images are reused; their pixels are checked),
+`dvc repro` runs there, and two kinds of numbers are compared: the mean likelihood of every model and set, and the AUROC of every
+score on every out-set. On the same processor with the same number of threads they are equal to the last digit. Another processor,
+a GPU or other versions round differently, and training amplifies that, at most to the difference between two seeds; so
+
+    |here − committed| ≤ max(4 s, floor),    floor = 0.02 bits/dim (nats, of binarised images) or 0.01 of AUROC,
+
+with s the committed standard deviation of that number over seeds (metrics/scores/<benchmark>/<model>_seeds); without one, 0.05 is
+allowed. Exit status 1 when a number is further off.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from likelihood.commands import audit
+from likelihood.common.errors import InputError
+from likelihood.figures.likelihoods import AXIS
+from likelihood.runtime import stage
+from likelihood.settings import params
+
+DEVIATIONS, UNKNOWN = 4.0, 0.05
+FLOOR = {"likelihood": 0.02, "auroc": 0.01}
+KEYS = ["quantity", "model", "score", "set"]
+
+
+def numbers(folder: Path, benchmark: str) -> pd.DataFrame:
+    """The numbers of a folder's metrics that are compared: columns quantity, model, score, set, value."""
+    summary = pd.read_json(folder / "metrics" / benchmark / "ood" / "metrics.json", typ="series")
+    rows = []
+    for model in (model for model in summary.index if model != "images"):
+        unit = next(unit for unit in AXIS if unit in summary[model])
+        rows += [("likelihood", model, "log_prob", name, value) for name, value in summary[model][unit].items()]
+    table = pd.read_csv(folder / "metrics" / "scores" / f"{benchmark}.csv", keep_default_na=False)  # "none" is a model's name
+    rows += [("auroc", *row) for row in table[["model", "score", "out", "auroc"]].itertuples(index=False)]
+    return pd.DataFrame(rows, columns=[*KEYS, "value"])
+
+
+def deviations(folder: Path, benchmark: str) -> pd.DataFrame:
+    """The committed standard deviations over seeds: columns quantity, model, score, set, std."""
+    parts = [pd.DataFrame(columns=[*KEYS, "std"])]
+    for seeds in sorted((folder / "metrics" / "scores" / benchmark).glob("*_seeds")):
+        likelihoods = pd.read_csv(seeds / "likelihoods.csv").assign(quantity="likelihood", score="log_prob")
+        aurocs = pd.read_csv(seeds / "seeds.csv").assign(quantity="auroc").rename(columns={"out": "set", "auroc_std": "std"})
+        parts += [likelihoods[[*KEYS, "std"]], aurocs[[*KEYS, "std"]]]
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def compare(committed: Path, here: Path, benchmark: str) -> pd.DataFrame:
+    """Every number of one benchmark: committed, here, allowed (the largest difference), far (whether it is exceeded).
+
+    A number that only one side has counts as far.
+    """
+    table = numbers(committed, benchmark).merge(
+        numbers(here, benchmark), on=KEYS, how="outer", suffixes=("_committed", "_here"), sort=False
+    )
+    table = table.merge(deviations(committed, benchmark), on=KEYS, how="left")
+    floor = table["quantity"].map(FLOOR)
+    table["allowed"] = (DEVIATIONS * table["std"].astype(float)).clip(lower=floor).fillna(UNKNOWN)
+    difference = (table["value_here"] - table["value_committed"]).abs()
+    table["equal"], table["far"] = difference == 0.0, ~(difference <= table["allowed"])
+    return table.drop(columns="std")
+
+
+def rerun(root: Path, folder: Path) -> None:
+    """Run the pipeline on a copy of the tree in an empty folder; InputError when it fails."""
+    audit.copy(root, folder)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    downloads = root / "data" / "downloads"
+    if downloads.is_dir():
+        (folder / "data").mkdir(exist_ok=True)
+        (folder / "data" / "downloads").symlink_to(downloads)
+    # A training kept elsewhere would be reused instead of repeated.
+    environment = {key: value for key, value in os.environ.items() if key != "LIKELIHOOD_TRAININGS"}
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=folder, env=environment)
+    if done.returncode:
+        raise InputError(f"dvc repro failed with status {done.returncode}; its messages are above")
+
+
+def main() -> None:
+    root, far = Path.cwd(), 0
+    benchmarks = params.load()["run"]
+    for benchmark in benchmarks:
+        if not (root / "metrics" / benchmark / "ood" / "metrics.json").exists():
+            raise InputError(f"no metrics of benchmark {benchmark} are committed: run `dvc repro` first")
+    with tempfile.TemporaryDirectory() as scratch:
+        rerun(root, Path(scratch))
+        for benchmark in benchmarks:
+            table = compare(root, Path(scratch), benchmark)
+            unequal = table[~table["equal"]].drop(columns="equal")
+            if len(unequal):
+                print(unequal.to_string(index=False, float_format="{:.4f}".format))
+            equal, distant = int(table["equal"].sum()), int(table["far"].sum())
+            print(f"{benchmark}: of {len(table)} numbers {equal} are equal, {distant} too far off")
+            far += distant
+    if far:
+        raise InputError(f"{far} numbers differ from the committed ones by more than rounding or another seed explains")
+
+
+if __name__ == "__main__":
+    stage.run(main)

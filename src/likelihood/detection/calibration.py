@@ -1,0 +1,143 @@
+"""Calibrated scores: how often an image from where the held-out ones come from would look as outlying.
+
+    p(x) = (1 + #{i : s(x_i) ≥ s(x)}) / (1 + n)
+
+with s a score, fitted on one half of the validation images, and x_i the n images of the other half: the conformal p-value [1, 2].
+An image that comes from where these come from has p ≤ α with a probability of at most α, whatever the score. So flagging all
+that have p ≤ α gives a rate of false alarms of α. This holds for one score, chosen beforehand, and on average over validation
+sets; for a given one the rate varies by about sqrt(α (1 − α) / n). The best epoch was chosen on the same images, which is
+neglected.
+
+Scores that are equal up to the rounding of the statistics they are computed from are ties, and count as ≥. A statistic is known
+to RESOLUTION of its size (likelihood/scores/densities.py), so a score is known to
+
+    τ = max(RESOLUTION |s|, sqrt(Σ_k (∂s/∂t_k · RESOLUTION t_k)²))
+
+by the propagation of independent errors, the derivatives by differences. Held-out images whose intervals s ± τ overlap, directly
+or through others, are ties. The upper end of all their intervals is the *level* of each, and p counts #{i : level_i ≥ s(x)}. So a
+held-out image has the same p however its score was rounded, and p is never smaller than without ties.
+
+References:
+    [1] Algorithmic learning in a random world (Vovk, Gammerman & Shafer, 2005), chapter 2
+    [2] Testing for outliers with conformal p-values (Bates et al., 2023), https://arxiv.org/abs/2104.08279
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from likelihood import scores
+from likelihood.evaluation import comparison
+from likelihood.scores.densities import RESOLUTION
+
+REFERENCE, LEVELS = "reference.parquet", "calibration.parquet"
+
+
+def samples(x: np.ndarray, codes: pd.DataFrame, statistics: dict[str, pd.DataFrame]) -> dict[str, scores.Sample]:
+    """What is known of uint8 images (N, C, H, W): by model, for all models at once if there are several, and without a model."""
+    found = {model: scores.Sample(x, codes, table) for model, table in statistics.items()}
+    if len(found) > 1:
+        pooled = comparison.pooled({model: {"": sample} for model, sample in found.items()})
+        found[comparison.ALL_MODELS] = pooled[""]
+    return found | {comparison.NO_MODEL: scores.Sample(x, codes, pd.DataFrame(index=range(len(codes))))}
+
+
+def fitted(reference: dict[str, scores.Sample]) -> dict[str, scores.Score]:
+    """All scores of single images, by `<model>.<score>`, fitted on reference images."""
+    found = {}
+    for model, sample in reference.items():
+        names = scores.pooling() if model == comparison.ALL_MODELS else scores.applicable(list(sample.statistics))
+        for name in names:
+            score = scores.get(name)
+            if score.batch == 1:
+                found[f"{model}.{name}"] = score.fit(sample)
+    return found
+
+
+def judges(reference: pd.DataFrame, models: list[str]) -> dict[str, scores.Score]:
+    """All scores of single images of these models, fitted on a table with columns `code.<codec>` and `<model>.<statistic>`."""
+    statistics = {model: _part(reference, model) for model in models}
+    no_images = np.empty((len(reference), 0))  # `Score.fit` reads none
+    return fitted(samples(no_images, _part(reference, "code"), statistics))
+
+
+def _part(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """The columns that begin with `<prefix>.`, without this prefix."""
+    return table[[name for name in table if name.startswith(f"{prefix}.")]].rename(columns=lambda name: name[len(prefix) + 1 :])
+
+
+def _model(name: str) -> str:
+    """The model of `<model>.<score>`."""
+    return name.split(".")[0]
+
+
+def scored(judges: dict[str, scores.Score], known: dict[str, scores.Sample]) -> pd.DataFrame:
+    """Every score of every image: one row per image, one column per score."""
+    return pd.DataFrame({name: judge.score(known[_model(name)]) for name, judge in judges.items()})
+
+
+def margins(judges: dict[str, scores.Score], known: dict[str, scores.Sample]) -> pd.DataFrame:
+    """τ of every score of every image: its uncertainty because statistics are rounded."""
+    found = scored(judges, known)
+    squares = found * 0.0
+    for model, sample in known.items():
+        own = {name: judge for name, judge in judges.items() if _model(name) == model}
+        for column in sample.statistics:
+            step = pd.DataFrame(0.0, index=found.index, columns=list(own))
+            for sign in (-1.0, 1.0):
+                moved = sample.statistics.assign(**{column: sample.statistics[column] * (1.0 + sign * RESOLUTION)})
+                shift = scored(own, {model: sample._replace(statistics=moved)}) - found[list(own)]
+                step = np.maximum(step, shift.abs())
+            squares[list(own)] += step**2
+    return np.maximum(np.sqrt(squares), RESOLUTION * found.abs())
+
+
+def levels(values: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    """The level of each of n calibration images, float32 (n,): the largest score within rounding of its own or of its ties'."""
+    order = np.argsort(values - margins, kind="stable")
+    upper = (values + margins)[order]
+    single = upper.astype(np.float32)  # half the size; rounded up before it is seen which intervals overlap
+    single = np.where(single < upper, np.nextafter(single, np.float32(np.inf)), single)
+    highest = np.maximum.accumulate(single)
+    ends = np.append((values - margins)[order][1:] > highest[:-1], True)  # where a group of ties ends
+    group = np.cumsum(np.append(0, ends[:-1]))
+    found = np.empty(len(values), dtype=np.float32)
+    found[order] = highest[ends][group]
+    return found
+
+
+def p_values(calibration: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """p of scores (N,), from the levels of n calibration images."""
+    below = np.searchsorted(np.sort(calibration), values, side="left")
+    return (1 + len(calibration) - below) / (1 + len(calibration))
+
+
+class Calibration:
+    """What a detector knows besides its models; the stage `calibrate` writes it to a folder.
+
+    Arguments:
+        reference: statistics and code lengths of the images that scores are fitted on (`judges`).
+        levels: of the other half, one column per score, `<model>.<score>`.
+        models: which ones to use. Scores of all models at once are calibrated for all, so they are left out where one is missing.
+    """
+
+    def __init__(self, reference: pd.DataFrame, levels: pd.DataFrame, models: list[str]) -> None:
+        every = {name.split(".")[0] for name in reference} - {"code"}
+        partial = set(models) < every
+        found = judges(reference, models)
+        self.judges = {name: judge for name, judge in found.items() if not (partial and _model(name) == comparison.ALL_MODELS)}
+        self.levels = levels
+
+    @classmethod
+    def load(cls, folder: Path, models: list[str]) -> "Calibration":
+        """Read both tables from a folder. Raises FileNotFoundError where one is missing."""
+        return cls(pd.read_parquet(folder / REFERENCE), pd.read_parquet(folder / LEVELS), models)
+
+    def judged(self, known: dict[str, scores.Sample]) -> pd.DataFrame:
+        """For each image of `samples`: `<model>.<score>`, higher is more outlying, and `<model>.<score>.p` in (0, 1]."""
+        found, columns = scored(self.judges, known), {}
+        for name in self.judges:
+            columns[name] = found[name].to_numpy()
+            columns[f"{name}.p"] = p_values(self.levels[name].to_numpy(), columns[name])
+        return pd.DataFrame(columns)

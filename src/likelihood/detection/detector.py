@@ -1,0 +1,121 @@
+"""A trained detector: models and their scores, calibrated on held-out in-distribution images (calibration.py).
+
+detector = Detector.load(Path("."), "fashion_mnist")
+found = detector(images)                          # uint8 [N, H, W] or [N, H, W, 3]; a table, one row per image
+flagged = found["all.code_kde.p"] <= 0.05         # true for one in twenty images like those trained on
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from likelihood.common import images
+from likelihood.common.errors import InputError
+from likelihood.common.units import in_unit
+from likelihood.detection.calibration import Calibration, samples
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.scores import codecs
+
+BATCH = 200  # images per table
+FACTS = {"shape", "models", "codecs", "prepared"}
+
+
+class Detector:
+    """Models with calibrated scores; call it on images.
+
+    Arguments:
+        models: models by name, in evaluation mode, on the device to use.
+        facts: detector.json of the stage `calibrate`.
+        calibration: the scores of these models, fitted and calibrated by that stage.
+    """
+
+    def __init__(self, models: dict[str, LikelihoodModel], facts: dict[str, Any], calibration: Calibration) -> None:
+        self.models, self.facts, self.calibration = models, facts, calibration
+        self.shape: tuple[int, ...] = tuple(facts["shape"])  # (C, H, W)
+
+    @classmethod
+    def load(cls, root: Path, benchmark: str, models: Iterable[str] | None = None, device: str = "cpu") -> "Detector":
+        """The detector of a benchmark that has been trained or pulled.
+
+        Arguments:
+            root: folder of the project.
+            benchmark: a name of params.yaml.
+            models: names of the models to use; all by default.
+            device: where to compute, as PyTorch names it.
+
+        Raises InputError naming what is missing.
+        """
+        folder = root / "data" / "detectors" / benchmark
+        try:
+            facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
+            if facts.keys() != FACTS:
+                raise InputError(f"{folder} was written by another version of this project: run `dvc repro`, or pull it again")
+            chosen = list(models or facts["models"])
+            calibration = Calibration.load(folder, [model for model in chosen if model in facts["models"]])
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{error.filename} is not here: name {benchmark} under `run` in params.yaml, then run `dvc pull --allow-missing`,"
+                " or `dvc repro` to train it"
+            ) from None
+        for model in chosen:
+            if model not in facts["models"]:
+                raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
+        weights = {model: root / "data" / "models" / benchmark / model / "best.safetensors" for model in chosen}
+        return cls({model: checkpoint.load(path)[1].to(device) for model, path in weights.items()}, facts, calibration)
+
+    @property
+    def names(self) -> list[str]:
+        """The scores as `<model>.<score>`; the model is `all` for scores of all models at once, `none` for scores without one."""
+        return list(self.calibration.judges)
+
+    def least_rate(self) -> float:
+        """The smallest rate of false alarms that the calibration images can resolve."""
+        return 1.0 / (1 + len(self.calibration.levels))
+
+    def other_codecs(self) -> list[str]:
+        """The codecs whose version here differs from the one that the calibration used."""
+        here = codecs.versions()
+        return [name for name, version in self.facts["codecs"].items() if here[name] != version]
+
+    def __call__(self, pixels: np.ndarray) -> pd.DataFrame:
+        """Likelihoods, scores and p-values of images.
+
+        Arguments:
+            pixels: uint8 [N, H, W] or [N, H, W, 3], like the images that the models were trained on.
+
+        Returns one row per image: `<model>.bits_per_dim` (`<model>.nats` of binarised images), lower is more likely;
+        `<model>.<score>`, higher is more outlying; `<model>.<score>.p` in (0, 1], lower is more outlying.
+
+        Raises InputError for images of another type or shape.
+        """
+        x = self.checked(pixels)
+        parts = [self.table(x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
+        return pd.concat(parts, ignore_index=True)
+
+    def checked(self, pixels: np.ndarray) -> np.ndarray:
+        """The images as (N, C, H, W). Raises InputError where they do not fit."""
+        channels, height, width = self.shape
+        wanted = (height, width) if channels == 1 else (height, width, channels)
+        if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != wanted:
+            raise InputError(f"the images are {pixels.dtype} of shape {pixels.shape}; they must be uint8 of shape (N, *{wanted})")
+        return images.to_network(pixels)
+
+    def table(self, x: np.ndarray) -> pd.DataFrame:
+        """Likelihoods, scores and p-values of a batch of uint8 images (N, C, H, W)."""
+        statistics = {}
+        for model, network in self.models.items():
+            draws, step = self.facts["models"][model]["draws"], network.core_batch
+            found = [network.statistics(torch.from_numpy(x[k : k + step]), draws) for k in range(0, len(x), step)]
+            statistics[model] = pd.DataFrame({key: torch.cat([each[key] for each in found]).cpu().numpy() for key in found[0]})
+        columns = {}
+        for model, network in self.models.items():
+            nats = statistics[model]["log_prob"].to_numpy()
+            columns[f"{model}.{network.unit}"] = in_unit(nats, network.dims, network.unit)
+        judged = self.calibration.judged(samples(x, codecs.lengths(x), statistics))
+        return pd.concat([pd.DataFrame(columns), judged], axis=1)

@@ -1,0 +1,122 @@
+"""The tables of scores that readme.py writes: the best ones for README, all of them for docs/scores.md."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from likelihood import scores
+from likelihood.figures.heatmap import MODELS, score_title
+from likelihood.figures.likelihoods import set_title
+
+SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
+KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("none", "png_size"), ("none", "png_distance")}
+
+
+def seconds(value: float) -> str:
+    """Seconds per 1,000 images, or a dash when not timed."""
+    return "–" if pd.isna(value) else f"{value:.2g}"
+
+
+def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any], rows: int | None) -> str:
+    """The Markdown table of scores by their worst natural pair: the `rows` best single-image scores and KEPT, or all."""
+    order = sorted(((worst, model, name) for model, found in ranking.items() for name, worst in found.items()), reverse=True)
+    lines = [
+        "| | score | worst AUROC | on | seconds per 1,000 colour images |",
+        "|--:|---|--:|---|--:|",
+    ]
+    singles = 0
+    for place, (worst, model, name) in enumerate(order, 1):
+        batch = scores.get(name).batch
+        singles += batch == 1
+        if rows is not None and (model, name) not in KEPT and (batch > 1 or singles > rows):
+            continue
+        found = table[(table["model"] == model) & (table["score"] == name)]
+        at = found[found["auroc"] == worst].iloc[0]
+        cost = found.loc[found["benchmark"] == "cifar10_30k", "seconds"]
+        pair = f"{set_title(entries[at['benchmark']]['in'])} → {set_title(at['out'])}"
+        lines.append(
+            f"| {place} | {score_title(model, name)} | {worst:.3f} | {pair} |"
+            f" {seconds(cost.iloc[0] if len(cost) else float('nan'))} |"
+        )
+    return "\n".join(lines)
+
+
+def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
+    """The tables over seeds of all benchmarks in a folder: AUROC of every score (`seeds`) or `likelihoods`."""
+    files = sorted(folder.glob(f"*/*/{name}.csv"))
+    return pd.concat([pd.read_csv(file) for file in files], ignore_index=True) if files else pd.DataFrame(columns=["benchmark"])
+
+
+def mean_and_deviation(row: Any) -> str:  # noqa: ANN401
+    """Mean ± standard deviation of AUROC over seeds."""
+    return f"{row.auroc_mean:.3f} ± {row.auroc_std:.3f}"
+
+
+def ensembles(
+    table: pd.DataFrame, seeds: pd.DataFrame, likelihoods: pd.DataFrame, entries: dict[str, Any], made: Collection[str]
+) -> str:
+    """The Markdown table of models of several seeds, on all natural pairs."""
+    lines = [
+        "| trained on | out-set | model | bits/dim test | bits/dim out-set | AUROC of −log p | [95 %] over images"
+        " | −log of the seeds' mean p | WAIC |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    cells = table.set_index(["benchmark", "model", "score", "out"])
+    for name, entry in entries.items():
+        found = seeds[(seeds["benchmark"] == name) & (seeds["score"] == "log_prob")] if len(seeds) else seeds
+        for row in (row for row in found.itertuples() if row.out not in made):
+            means = likelihoods[(likelihoods["benchmark"] == name) & (likelihoods["model"] == row.model)].set_index("set")
+            bits = " | ".join(f"{means.loc[key, 'mean']:.3f} ± {means.loc[key, 'std']:.3f}" for key in ("test", row.out))
+            both = " | ".join(f"{cells.loc[(name, row.model, score, row.out), 'auroc']:.3f}" for score in ("ensemble", "waic"))
+            one = cells.loc[(name, row.model, "log_prob", row.out)]
+            lines.append(
+                f"| {set_title(entry['in'])} | {set_title(row.out)} | {MODELS[row.model]} | {bits} | {mean_and_deviation(row)}"
+                f" | [{one['auroc_low']:.3f}, {one['auroc_high']:.3f}] | {both} |"
+            )
+    return "\n".join(lines)
+
+
+def seeds_table(found: pd.DataFrame) -> str:
+    """The Markdown table of every score over the seeds of its model, for one benchmark."""
+    lines = [
+        "### Over seeds\n\nAUROC over models of different seeds: mean ± standard deviation, smallest and largest.\n",
+        "| score | out-set | seeds | AUROC | smallest | largest |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for row in found.itertuples():
+        lines.append(
+            f"| {score_title(row.model, row.score)} | {set_title(row.out)} | {row.seeds} | {mean_and_deviation(row)}"
+            f" | {row.auroc_least:.3f} | {row.auroc_greatest:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any]) -> str:
+    """docs/scores.md."""
+    parts = [
+        "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) explains how they are"
+        " compared. Written by `python src/readme.py` from `metrics/scores.csv`, `metrics/ranking.json` and"
+        " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`.",
+        "## By the worst natural pair\n\n" + ranked(table, ranking, entries, None),
+    ]
+    for benchmark, found in table.groupby("benchmark", sort=False):
+        versions = json.loads(Path(f"metrics/{benchmark}/ood/codecs.json").read_text(encoding="utf-8"))
+        lines = [
+            f"## {benchmark}\n\nTrained on {set_title(entries[benchmark]['in'])}. Codecs: "
+            + "; ".join(f"{codec}: {version}" for codec, version in versions.items())
+            + ".\n",
+            "| score | out-set | n | AUROC [95 %] | AUPRC | FPR95 | seconds per 1,000 images |",
+            "|---|---|--:|--:|--:|--:|--:|",
+        ]
+        for row in found.itertuples():
+            lines.append(
+                f"| {score_title(row.model, row.score)} | {set_title(row.out)} | {row.n:,} | {row.auroc:.3f}"
+                f" [{row.auroc_low:.3f}, {row.auroc_high:.3f}] | {row.auprc:.3f} | {row.fpr95:.3f} | {seconds(row.seconds)} |"
+            )
+        parts.append("\n".join(lines))
+        if (seeds["benchmark"] == benchmark).any():
+            parts.append(seeds_table(seeds[seeds["benchmark"] == benchmark]))
+    return "\n\n".join(parts) + "\n"

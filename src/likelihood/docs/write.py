@@ -1,0 +1,198 @@
+"""Write docs/{results,scores,claims}.md, and the tables of README.md and the other pages, from metrics/ and bench/*.json.
+
+With --check nothing is written; the exit status says whether the pages are up to date. Run it after `dvc repro`, `make bench` or
+`make quality`, before committing: `python src/readme.py`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from likelihood.claims.findings import Results
+from likelihood.common.errors import InputError
+from likelihood.data import base as data
+from likelihood.docs import bench as benchpage
+from likelihood.docs import claims as claimpage
+from likelihood.docs import scores as scorepage
+from likelihood.figures.likelihoods import AXIS, TITLES, set_title
+from likelihood.runtime import stage
+from likelihood.settings import params
+
+README = Path("README.md")
+DOCS, BENCH = Path("docs"), Path("bench")
+# README's table: what `make repro` measures, then the famous pairs and their reverse, from benchmarks with the most images.
+HEADLINE = {
+    "fashion_mnist": "mnist_5k",
+    "fashion_mnist_wide": "mnist",
+    "cifar10_30k": "svhn_10k",
+    "mnist": "fashion_mnist",
+    "svhn_10k": "cifar10_30k",
+}
+BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim is an upper one
+MADE = [name for name in data.names() if not data.natural(name)]
+# Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our names
+# of the pair; the paper uses the full sets.
+PAPER = {("fashion_mnist", "mnist"): (2.958, 1.833), ("cifar10_30k", "svhn_10k"): (3.464, 2.389)}
+
+
+def interval(found: dict[str, float]) -> str:
+    """AUROC with its interval."""
+    return f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
+
+
+def cells(found: dict[str, float]) -> str:
+    """AUROC with its interval, AUPRC, FPR95."""
+    return f"{interval(found)} | {found['auprc']:.3f} | {found['fpr95']:.3f}"
+
+
+def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
+    """The Markdown table of one benchmark."""
+    images = summary["images"]
+    lines = [
+        f"Trained on {set_title(entry['in'])}; {images['train']:,} train and {images['test']:,} test images scored.",
+        "",
+        "| score | out-set | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | AUPRC | FPR95 |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row, unit, means, form in model_rows(summary):
+        for out in entry["out"]:
+            likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
+            title = f"−log p, {TITLES[row]}" + ("" if unit == "bits_per_dim" else " (nats)")
+            lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | {likelihoods} | {cells(summary[row][out])} |")
+    return "\n".join(lines)
+
+
+def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float], str]]:
+    """For each model of a benchmark: row name, unit, mean likelihoods by set, the format of a mean."""
+    rows = []
+    for row in (row for row in summary if row != "images"):
+        unit = next(unit for unit in AXIS if unit in summary[row])
+        sign, digits = "≤ " if row in BOUNDS else "", 3 if unit == "bits_per_dim" else 1
+        rows.append((row, unit, summary[row][unit], f"{sign}{{:.{digits}f}}"))
+    return rows
+
+
+def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """The Markdown table of every benchmark's natural out-sets, from (params.yaml entry, metrics) by benchmark."""
+    lines = [
+        "| trained on | out-set | −log p of | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | paper |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    shown: dict[tuple[str, str], dict[str, Any]] = {}  # the first benchmark that has a pair
+    for entry, summary in results.values():
+        for out in (out for out in entry["out"] if out not in MADE):
+            first = shown.setdefault((entry["in"], out), entry)
+            for row, unit, means, form in model_rows(summary):
+                model = row.removesuffix("_binarised")
+                changed = {key: value for key, value in entry[model].items() if value != first[model].get(key)}
+                if entry is not first and not changed:  # the same model, shown above
+                    continue
+                likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
+                found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" and not changed else None
+                title = TITLES[row] + ("" if unit == "bits_per_dim" else " (nats)")
+                title += "".join(f", {key} {value}" for key, value in changed.items())
+                theirs = "{:.3f} / {:.3f}".format(*paper) if paper else ""
+                lines.append(
+                    f"| {set_title(entry['in'])} | {set_title(out)} | {title} | {summary['images'][out]:,}"
+                    f" | {likelihoods} | {interval(found)} | {theirs} |"
+                )
+    return "\n".join(lines)
+
+
+def rewritten(path: Path, blocks: dict[str, str]) -> str:
+    """A page's text with the part between each block's two markers replaced."""
+    text = path.read_text(encoding="utf-8")
+    for name, block in blocks.items():
+        text = _replaced(text, name, block, path)
+    return text
+
+
+def _replaced(text: str, name: str, block: str, path: Path) -> str:
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise InputError(f"{path} must contain {start} and {end} once each")
+    head, rest = text.split(start)
+    return f"{head}{start}\n{block}\n{end}{rest.split(end)[1]}"
+
+
+def measured(name: str) -> dict[str, Any]:
+    """The contents of bench/<name>.json."""
+    return json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def committed(values: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Entry of params.yaml and metrics of every benchmark that has metrics, in the order of params.yaml."""
+    results = {}
+    for benchmark, entry in values["benchmarks"].items():
+        path = Path("metrics") / benchmark / "ood" / "metrics.json"
+        if path.exists():
+            results[benchmark] = (entry, json.loads(path.read_text(encoding="utf-8")))
+        elif benchmark in values["run"]:
+            raise InputError(f"{path} is not here: run `dvc repro`")
+    return results
+
+
+def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """docs/results.md: one table per benchmark."""
+    tables = "\n\n".join(f"## {name}\n\n{table(*found)}" for name, found in results.items())
+    return f"""# Results
+
+−log p as a score on every benchmark and out-set; [science.md](science.md#how-it-is-measured) explains the columns. Better scores
+are in [scores.md](scores.md). Written by `python src/readme.py` from `metrics/`.
+
+## Every pair of natural sets
+
+{overview(results)}
+
+{tables}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file would change")
+    check = parser.parse_args().check
+    values = params.load()
+    results = committed(values)
+    scored = pd.read_csv("metrics/scores.csv")
+    ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))["worst"]
+    headline = {name: ({**results[name][0], "out": [out]}, results[name][1]) for name, out in HEADLINE.items() if name in results}
+    seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
+    bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
+    shown = Results(entries, {name: summary for name, (_, summary) in results.items()}, Path("metrics/claims"), seeds, scored)
+    timed = [measured(f"results/{path.stem}") for path in sorted((BENCH / "results").glob("*.json"))]
+    blocks = {
+        README: {
+            "results": overview(headline),
+            "scores": scorepage.ranked(scored, ranking, entries, scorepage.SHOWN),
+        },
+        DOCS / "science.md": {
+            "claims": claimpage.overview(shown, "claims.md"),
+            "seeds": scorepage.ensembles(scored, seeds, bits, entries, MADE),
+        },
+        DOCS / "speed.md": {
+            "bench_results": benchpage.bench_table(timed),
+            "bench_quality": benchpage.quality_table(measured("quality")),
+            "bench_growth": benchpage.growth_table(measured("growth")),
+        },
+        DOCS / "scale.md": {"bench_cost": benchpage.cost_table(measured("cost"))},
+        DOCS / "detect.md": {"lossy": benchpage.lossy_table(measured("lossy")), "counts": benchpage.counts_table()},
+    }
+    pages = (
+        *((path, rewritten(path, found)) for path, found in blocks.items()),
+        (DOCS / "results.md", page(results)),
+        (DOCS / "scores.md", scorepage.page(scored, seeds, ranking, entries)),
+        (DOCS / "claims.md", claimpage.page(shown)),
+    )
+    for path, new in pages:
+        if not check:
+            path.write_text(new, encoding="utf-8")
+        elif not path.exists() or new != path.read_text(encoding="utf-8"):
+            raise InputError(f"{path} does not match metrics/ and bench/: run `python src/readme.py`")
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,177 @@
+"""The figures: likelihood histograms in the manner of [1], loss curves, sample grids. Each function returns a figure.
+
+References:
+    [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136, figure 2
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from likelihood.common.units import Unit
+
+mpl.use("Agg")
+mpl.rcParams.update(
+    {
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": False,
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+        "svg.hashsalt": "likelihood",
+    }
+)
+
+# Okabe and Ito's colours, which colour-blind readers tell apart; the in-set has blues, the out-sets the others in order.
+IN_COLORS = {"train": "#56B4E9", "test": "#0072B2"}
+OUT_COLORS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#7A7A7A")
+TITLES = {"vae": "VAE", "vae_binarised": "VAE, binarised images", "pixelcnn": "Gated PixelCNN", "glow": "Glow"}
+SET_TITLES = {
+    "fashion_mnist": "Fashion-MNIST",
+    "mnist": "MNIST",
+    "mnist_5k": "MNIST (5k)",
+    "kmnist": "KMNIST",
+    "notmnist": "notMNIST",
+    "omniglot28": "Omniglot 28×28",
+    "cifar10": "CIFAR-10",
+    "cifar10_30k": "CIFAR-10 (30k)",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "svhn_10k": "SVHN (10k)",
+    "noise": "uniform noise",
+    "constant": "constant grey",
+}
+HIGHEST = 3.0  # how far a bar may stand above those of the in-set
+LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
+AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "nats": "−log p(x), nats"}
+
+
+def set_title(name: str) -> str:
+    """How a data set is called in a figure."""
+    return SET_TITLES.get(name, name)
+
+
+def colors(outs: Sequence[str]) -> dict[str, str]:
+    """The colour of every set."""
+    return IN_COLORS | {out: OUT_COLORS[i % len(OUT_COLORS)] for i, out in enumerate(outs)}
+
+
+def likelihood_histograms(
+    table: pd.DataFrame, in_name: str, outs: Sequence[str], auroc: Mapping[str, Mapping[str, float]], bins: int
+) -> Figure:
+    """One panel a model: how likely the images of every set are.
+
+    Arguments:
+        table: columns model, unit, set, value; lower is more likely.
+        in_name: name of the in-set.
+        outs: names of the out-sets, in order.
+        auroc: of -log p, by model and out-set.
+        bins: number of bins across a panel.
+    """
+    models = list(table["model"].unique())
+    figure = Figure(figsize=(4.2 * len(models), 3.7), layout="constrained")
+    for ax, model in zip(np.atleast_1d(figure.subplots(1, len(models))), models, strict=True):
+        rows = table[table["model"] == model]
+        histogram_panel(ax, rows, in_name, outs, auroc[model], bins)
+        ax.set_title(TITLES.get(model, model), fontweight="bold")
+        ax.set_xlabel(f"{AXIS[rows['unit'].iloc[0]]}   (← more likely)")
+    figure.suptitle(f"Trained on {set_title(in_name)}: which images does a model find likely?", fontsize=11)
+    return figure
+
+
+def histogram_panel(
+    ax: Axes, rows: pd.DataFrame, in_name: str, outs: Sequence[str], auroc: Mapping[str, float], bins: int
+) -> None:
+    """Draw one model's histograms.
+
+    The legend has the mean of a set that lies beyond the axis, with an arrow, and says which bars are cut off: a few images all
+    alike would else flatten every other histogram.
+    """
+    values = {name: group["value"].to_numpy() for name, group in rows.groupby("set")}
+    low = min(0.0, *(float(np.quantile(v, 0.001)) for v in values.values()))
+    high = 1.3 * float(np.quantile(values["test"], 0.99))
+    edges = np.linspace(low, high, bins + 1)
+    within = {name: x for name, x in values.items() if np.median(x) <= high}
+    # Of all images, also those beyond the axis: the areas of two sets can be compared.
+    density = {name: np.histogram(x, bins=edges)[0] / (len(x) * (edges[1] - edges[0])) for name, x in within.items()}
+    top = min(max(d.max() for d in density.values()), HIGHEST * max(density[name].max() for name in IN_COLORS if name in density))
+    palette, handles = colors(outs), []
+    for name in ("train", "test", *outs):
+        title = f"{set_title(in_name)} {name}" if name in IN_COLORS else set_title(name)
+        label = f"{title} ({len(values[name]):,})" + ("" if name in IN_COLORS else f", AUROC {auroc[name]:.3f}")
+        if name not in within:
+            label += f", mean {values[name].mean():,.1f} →"
+        else:
+            label += ", cut off ↑" if density[name].max() > top else ""
+            ax.stairs(np.minimum(density[name], top), edges, fill=True, color=palette[name], alpha=0.35)
+            ax.stairs(np.minimum(density[name], top), edges, color=palette[name], linewidth=1.1)
+        handles.append(Patch(facecolor=(palette[name], 0.35), edgecolor=palette[name], label=label))
+    ax.set_xlim(low, high)
+    ax.set_ylim(0.0, top / (0.93 - LEGEND_LINE * len(handles)))  # the legend stands above the bars
+    ax.set_yticks([])
+    ax.set_ylabel("density of images")
+    ax.legend(handles=handles, loc="upper left", handlelength=1.2)
+
+
+def loss_curves(curves: Mapping[str, pd.DataFrame], in_name: str, epoch_images: Mapping[str, int]) -> Figure:
+    """One panel a model: train and validation likelihood by epoch.
+
+    Arguments:
+        curves: by model, columns epoch, train, validation, unit.
+        in_name: name of the in-set.
+        epoch_images: images an epoch, by model.
+    """
+    figure = Figure(figsize=(4.2 * len(curves), 3.2), layout="constrained")
+    for ax, (model, curve) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
+        marker = "o" if len(curve) <= 20 else None
+        for split, color in (("train", IN_COLORS["train"]), ("validation", IN_COLORS["test"])):
+            ax.plot(curve["epoch"], curve[split], color=color, marker=marker, markersize=4, label=split)
+            last = curve[split].iloc[-1]
+            ax.annotate(
+                f"{last:.3f}",
+                (curve["epoch"].iloc[-1], last),
+                textcoords="offset points",
+                xytext=(4, 7 if split == "train" else -7),
+                fontsize=8,
+                color=color,
+                va="center",
+                annotation_clip=False,
+            )
+        ax.set_title(TITLES.get(model, model), fontweight="bold")
+        ax.set_xlabel(f"epoch of {epoch_images[model]:,} images")
+        ax.set_ylabel(AXIS[curve["unit"].iloc[0]])
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.margins(x=0.12, y=0.12)
+        ax.grid(axis="y", alpha=0.25)
+        ax.legend(loc="upper right")
+    meaning = "likelihood of at most one draw; train is the epoch's mean, validation is at its end"
+    figure.suptitle(f"Trained on {set_title(in_name)}: {meaning}", fontsize=10)
+    return figure
+
+
+def sample_grids(grids: Mapping[str, Mapping[int, np.ndarray]], in_name: str, epoch_images: Mapping[str, int]) -> Figure:
+    """Rows are models, columns the epochs at which samples were kept.
+
+    Arguments:
+        grids: by model and epoch, a picture (height, width, 3).
+        in_name: name of the in-set.
+        epoch_images: images an epoch, by model.
+    """
+    columns = max(len(by_epoch) for by_epoch in grids.values())
+    figure = Figure(figsize=(3.1 * columns, 3.4 * len(grids)), layout="constrained")
+    axes = figure.subplots(len(grids), columns, squeeze=False)
+    for row, (model, by_epoch) in zip(axes, grids.items(), strict=True):
+        for ax in row:
+            ax.set_axis_off()
+        for ax, (epoch, picture) in zip(row, sorted(by_epoch.items()), strict=False):
+            ax.imshow(picture, interpolation="nearest")
+            ax.set_title(f"{TITLES.get(model, model)}, epoch {epoch}\n({epoch * epoch_images[model]:,} images)", fontsize=9)
+    figure.suptitle(f"Trained on {set_title(in_name)}: samples by epoch", fontsize=11)
+    return figure

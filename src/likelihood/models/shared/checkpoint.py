@@ -1,0 +1,80 @@
+"""Weights on disk: safetensors, rebuilt from their own metadata, so nothing is unpickled and nothing need be remembered.
+
+The metadata hold the family's name and its constructor's arguments. A family is a folder of likelihood/models, and its class is
+the one in its model.py that derives from LikelihoodModel; it is imported when its name is asked for.
+"""
+
+import errno
+import importlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from likelihood.common.errors import InputError
+from likelihood.models.shared.base import LikelihoodModel
+
+
+def model_class(name: str) -> type[LikelihoodModel]:
+    """The class of the family in folder `<name>`."""
+    module = importlib.import_module(f"likelihood.models.{name}.model")
+    (found,) = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, LikelihoodModel) and value.__module__ == module.__name__
+    ]
+    return found
+
+
+def save(path: Path, state: dict[str, torch.Tensor], name: str, arguments: dict[str, Any]) -> None:
+    """Write a state dict with what is needed to rebuild its model, whole or not at all.
+
+    Arguments:
+        path: the file to write or replace.
+        state: the model's state_dict.
+        name: the model's file name, as `glow`.
+        arguments: the constructor's arguments; everything that JSON can hold.
+    """
+    # One entry: several are written in no fixed order, and the same model must always give the same bytes.
+    write(path, state, {"model": json.dumps({"name": name, "arguments": arguments})})
+
+
+def write(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """Write or replace a safetensors file, whole or not at all; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial, metadata=metadata)
+        os.replace(partial, path)
+    except SafetensorError as error:
+        if "No space left on device" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: Path) -> tuple[str, LikelihoodModel]:
+    """Rebuild a model from its file; return its name and itself, in evaluation mode on the CPU.
+
+    Raises InputError naming the file when it is absent, damaged, or of another architecture than today's code builds.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads(file.metadata()["model"])
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        name = metadata["name"]
+        model = model_class(name)(**metadata["arguments"])
+        model.load_state_dict(state)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not here: train the model with `dvc repro`, or fetch it with `dvc pull`") from None
+    except SafetensorError as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and run `dvc repro`") from None
+    except (KeyError, TypeError, RuntimeError, ModuleNotFoundError, json.JSONDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} was written by other code than this ({reason}): train the model again") from None
+    return name, model.eval()
