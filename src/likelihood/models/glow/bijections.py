@@ -7,8 +7,8 @@
     InvertibleConv1x1 [2]    y = W x at every pixel                     ladj = H W Σ log_s,    W = P L (U + diag(s))
 
 All maps are of images in NHWC layout, (B, H, W, C), in which a 1×1 convolution is one matrix product. In W, P is a fixed
-permutation, L unit lower and U strictly upper triangular, s = sign · exp(log_s), so the log-determinant costs nothing; W starts at
-a random rotation. The log-determinant of the logit is part of the likelihood. A flow converges several times faster on logits,
+permutation, L unit lower and U strictly upper triangular, s = sign · exp(log_s), so the log-determinant costs nothing; W starts
+at a random rotation. The log-determinant of the logit is part of the likelihood. A flow converges several times faster on logits,
 because mass piles up at the ends of the grey scale.
 
 References:
