@@ -22,9 +22,9 @@ from torch.utils.flop_counter import FlopCounterMode
 import train
 from bench.machine import store
 from bench.profiles import profile
+from likelihood.common import params
 from likelihood.data import base as data
 from likelihood.models.shared.base import LikelihoodModel
-from likelihood.settings import params
 from likelihood.training.loop import Schedule, Training
 
 RATE = 10e12  # FLOP/s sustained in float32: about half the peak of a data-centre GPU of 2020

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from bench.machine import ROOT
-from likelihood.settings import params
+from likelihood.common import params
 
 
 def profile(name: str) -> dict[str, Any]:

@@ -18,9 +18,8 @@ import train
 from bench.machine import ROOT, store
 from bench.peers import NormflowsGlow
 from bench.profiles import profile
-from likelihood.common import images
+from likelihood.common import images, params
 from likelihood.models.shared.base import LikelihoodModel
-from likelihood.settings import params
 from likelihood.training.loop import Schedule, Training, validate
 
 BENCHMARK = "fashion_mnist"

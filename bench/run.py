@@ -29,7 +29,7 @@ from likelihood.models.glow.model import Glow
 from likelihood.models.pixelcnn.model import PixelCNN
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.models.vae.model import VAE
-from likelihood.runtime import processes
+from likelihood.training import processes
 from likelihood.training.loop import Schedule, Training
 
 SHAPE = (1, 28, 28)

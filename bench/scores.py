@@ -15,17 +15,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from probe import PROBES
 from torch import Tensor
 
 from bench.machine import store
 from likelihood import scores
-from likelihood.common import images
+from likelihood.common import images, params
 from likelihood.evaluation import comparison
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import codecs
-from likelihood.settings import params
-from probe import PROBES
 
 MODELS = ("vae", "pixelcnn", "glow")
 IMAGES, ROUNDS = 200, 3

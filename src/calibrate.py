@@ -1,15 +1,16 @@
-"""Stage `calibrate`: what a detector needs besides the weights, and how often it raises a false alarm.
+"""Stages `calibrate`, `evaluate_variant`: what a detector needs besides the weights, and how often it raises a false alarm.
 
 Reads data/scores/<benchmark>/in and data/processed/<benchmark>/in. The scored validation images are split in two, by a
-permutation drawn from `seed`. Writes to data/detectors/<benchmark>, without any image,
+permutation drawn from `seed`. Writes to data/detectors/<benchmark>, or <benchmark>.<variant> for one variant, without any image,
 
     reference.parquet      statistics and code lengths of the half that scores are fitted on
     calibration.parquet    the levels of every score on the other half (likelihood/detection/calibration.py)
     detector.json          shape of the images, models, versions of the codecs, and how many training pictures were resized or of
                            lossy formats
 
-Writes metrics/detectors/<benchmark>.csv: at some rates of false alarms, the share of the in-set's test images that every score of
-this detector flags. Test images are in neither half.
+Writes metrics/detectors/<benchmark>.csv, likewise: at some rates of false alarms, the share of the in-set's test images that
+every score of this detector flags. Test images are in neither half. A variant of several seeds is no detector: its folder and its
+table are empty.
 """
 
 import argparse
@@ -19,19 +20,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from evaluate import MODELS, read_statistics
 from likelihood import scores
-from likelihood.common import images
-from likelihood.data import counts
+from likelihood.common import counts, images, params, stage
+from likelihood.common.params import MODELS
 from likelihood.detection import calibration
 from likelihood.evaluation import tables
-from likelihood.runtime import stage
+from likelihood.evaluation.results import read_statistics
 from likelihood.scores import codecs
-from likelihood.settings import params
 from likelihood.statistics import selection
 
 RATES = (0.01, 0.05, 0.1)
 DIGITS = 4
+COLUMNS = ["benchmark", "model", "score", "rate", "flagged", "calibrated", "n"]
 PUBLISHED = {"resized": 0.0, "lossy": 0.0}  # images of published sets are neither
 
 
@@ -51,13 +51,21 @@ def reference(codes: pd.DataFrame, statistics: dict[str, pd.DataFrame], rows: np
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("variant", nargs="?", help="a variant of params.yaml, instead of the three models")
     parser.add_argument("--benchmark", required=True)
-    benchmark = parser.parse_args().benchmark
+    arguments = parser.parse_args()
+    benchmark, models = arguments.benchmark, [arguments.variant] if arguments.variant else list(MODELS)
+    name = f"{benchmark}.{arguments.variant}" if arguments.variant else benchmark
+    detector, place = Path("data/detectors") / name, Path("metrics/detectors") / f"{name}.csv"
     seed = params.load()["seed"]
     facts, by_model = {}, {}
-    for model in MODELS:
+    for model in models:
         facts[model], by_model[model] = read_statistics(Path("data/scores") / benchmark / "in" / model)
-    index = {name: by_model[MODELS[0]][name]["index"].to_numpy() for name in ("val", "test")}
+    if "log_prob" not in by_model[models[0]]["val"]:  # several seeds
+        with images.replaced(detector):
+            tables.save(place, pd.DataFrame(columns=COLUMNS).to_csv(index=False))
+        return
+    index = {split: by_model[models[0]][split]["index"].to_numpy() for split in ("val", "test")}
     source = Path("data/processed") / benchmark / "in"
     pixels = {name: np.array(images.load(source / f"{name}.npy")[rows]) for name, rows in index.items()}
     statistics = {name: {model: found[name].drop(columns="index") for model, found in by_model.items()} for name in index}
@@ -65,23 +73,22 @@ def main() -> None:
     fit, rest = np.split(selection.compared("val", count, count, seed), [count - counts.calibrating(count)])
     codes = {name: codecs.lengths(x) for name, x in pixels.items()}
     learnt = reference(codes["val"], statistics["val"], fit).astype(np.float32)  # the precision of the models' numbers
-    judges = calibration.judges(learnt, list(MODELS))
+    judges = calibration.judges(learnt, models)
     held_out = known(pixels["val"], codes["val"], statistics["val"], rest)
     values, margins = calibration.scored(judges, held_out), calibration.margins(judges, held_out)
     levels = pd.DataFrame({name: calibration.levels(values[name].to_numpy(), margins[name].to_numpy()) for name in judges})
     described = {
         "shape": list(pixels["val"].shape[1:]),
-        "models": {model: {key: facts[model][key] for key in ("draws", "unit")} for model in MODELS},
+        "models": {model: {key: facts[model][key] for key in ("draws", "unit")} for model in models},
         "codecs": codecs.versions(),
         "prepared": json.loads((source / "statistics.json").read_text(encoding="utf-8")).get("prepared", PUBLISHED),
     }
-    detector = Path("data/detectors") / benchmark
     with images.replaced(detector) as folder:
         for name, table in ((calibration.REFERENCE, learnt), (calibration.LEVELS, levels)):
             table.to_parquet(folder / name, index=False, compression="zstd")
         (folder / "detector.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     everyone = np.arange(len(index["test"]))
-    judged = calibration.Calibration.load(detector, list(MODELS)).judged(
+    judged = calibration.Calibration.load(detector, models).judged(
         known(pixels["test"], codes["test"], statistics["test"], everyone)
     )
     rows = []
@@ -90,8 +97,7 @@ def main() -> None:
         rows += [
             (benchmark, *name.split("."), rate, round(float((p <= rate).mean()), DIGITS), len(rest), len(p)) for rate in RATES
         ]
-    table = pd.DataFrame(rows, columns=["benchmark", "model", "score", "rate", "flagged", "calibrated", "n"])
-    place = Path("metrics/detectors") / f"{benchmark}.csv"
+    table = pd.DataFrame(rows, columns=COLUMNS)
     tables.save(place, table.to_csv(index=False))
     print(f"fitted on {len(fit)}, calibrated on {len(rest)} images")
 

@@ -8,11 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 from likelihood.data import base as data
-from likelihood.data import own
-from likelihood.runtime import origin, stage
-from likelihood.settings import params
+from likelihood.data import origin, own
 from likelihood.settings.rules import (
     COMPANIONS,
     MODELS,

@@ -12,11 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from likelihood.common import images
-from likelihood.data import base, fetching, own
+from likelihood.common import images, params, stage
+from likelihood.data import base, fetching, origin, own
 from likelihood.data.own import Own
-from likelihood.runtime import origin, stage
-from likelihood.settings import params
 
 DOWNLOADS = Path("data/downloads")
 OWN = Path("data/own")

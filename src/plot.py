@@ -1,35 +1,22 @@
-"""Stage `plot`: the figures of one benchmark, from its tables, training curves and sample grids, in plots/<benchmark>/figures."""
+"""Stage `plot`: the figures of one benchmark, in plots/<benchmark>/figures, and contact sheets, in plots/<benchmark>/contact.
+
+Reads the benchmark's tables, data/processed/<benchmark>, training curves and sample grids. Contact sheets have the most and least
+likely images of every set. As they show images of the data sets, they are neither committed nor shared.
+"""
 
 import argparse
 import json
 from pathlib import Path
 
-import matplotlib.image
 import numpy as np
 import pandas as pd
 
-from likelihood.common import images
+from likelihood.common import images, params, stage
+from likelihood.common.params import MODELS
+from likelihood.figures import contactsheet, trained
 from likelihood.figures import likelihoods as figures
-from likelihood.runtime import stage
-from likelihood.settings import params
 
-MODELS = ("vae", "pixelcnn", "glow")
-DPI = 150
-
-
-def read_curve(folder: Path) -> pd.DataFrame:
-    """A training's curve: columns epoch, train, validation, unit."""
-    (train,) = (folder / "metrics" / "train").glob("*.tsv")
-    unit = train.stem
-    validation = folder / "metrics" / "validation" / train.name
-    columns = {"train": train, "validation": validation}
-    curve = pd.DataFrame({name: pd.read_csv(path, sep="\t", index_col="step")[unit] for name, path in columns.items()})
-    return curve.rename_axis("epoch").reset_index().assign(unit=unit)
-
-
-def read_grids(folder: Path) -> dict[int, np.ndarray]:
-    """A training's sample grids by epoch."""
-    return {int(path.stem.removeprefix("epoch_")): matplotlib.image.imread(path) for path in folder.glob("epoch_*.png")}
+SHEET_DPI = 110
 
 
 def main() -> None:
@@ -41,22 +28,23 @@ def main() -> None:
     plots, metrics = Path("plots") / benchmark, Path("metrics") / benchmark
     table = pd.read_parquet(plots / "tables" / "likelihoods.parquet")
     summary = json.loads((metrics / "ood" / "metrics.json").read_text(encoding="utf-8"))
-    rows = table["model"].unique()
-    auroc = {row: {out: summary[row][out]["auroc"] for out in entry["out"]} for row in rows}
-    trained = {model: metrics / "train" / model / "plots" for model in MODELS}
-    epoch_images = {model: params.of_model(values, model, benchmark)["epoch_images"] for model in MODELS}
-    drawn = {
-        "likelihoods": figures.likelihood_histograms(table, entry["in"], entry["out"], auroc, values["plot"]["bins"]),
-        "curves": figures.loss_curves(
-            {model: read_curve(folder) for model, folder in trained.items()}, entry["in"], epoch_images
-        ),
-        "samples": figures.sample_grids(
-            {model: read_grids(folder / "images" / "samples") for model, folder in trained.items()}, entry["in"], epoch_images
-        ),
-    }
+    auroc = {row: {out: summary[row][out]["auroc"] for out in entry["out"]} for row in table["model"].unique()}
+    drawn = trained.of_models({model: metrics / "train" / model / "plots" for model in MODELS}, entry["in"])
+    drawn["likelihoods"] = figures.likelihood_histograms(table, entry["in"], entry["out"], auroc, values["plot"]["bins"])
     with images.replaced(plots / "figures") as folder:
-        for name, figure in drawn.items():
-            figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})  # the same bytes every time
+        trained.save(drawn, folder)
+    source = Path("data/processed") / benchmark
+    x = {"test": images.load(source / "in" / "test.npy")}
+    x |= {out: images.load(source / "out" / f"{out}.npy") for out in entry["out"]}
+    with images.replaced(plots / "contact") as folder:
+        for row, known in table.groupby("model", sort=False):
+            trained.save({row: contactsheet.sheet(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI)
+
+
+def seen(x: dict[str, np.ndarray], known: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The scored images of each set and their likelihoods under one model, from its rows of the table."""
+    of_set = {name: known[known["set"] == name] for name in x}
+    return {name: (np.array(x[name][rows["index"].to_numpy()]), rows["value"].to_numpy()) for name, rows in of_set.items()}
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from likelihood.common import images
+from likelihood.common import counts, images, params, stage
 from likelihood.common.errors import InputError
-from likelihood.data import counts
-from likelihood.runtime import stage
-from likelihood.settings import params
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """Stage `rank`: every score of every benchmark in one table, and scores by their worst pair.
 
-Reads metrics/scores/, also of benchmarks that are not enabled, and bench/scores.json for what a score costs. Writes
+Reads metrics/scores/, also of benchmarks that are not enabled. Writes
 
-    metrics/scores.csv      benchmark, model, score, out, n, auroc, auroc_low, auroc_high, auprc, fpr95, seconds per 1,000 images
+    metrics/scores.csv      benchmark, model, score, out, n, auroc, auroc_low, auroc_high, auprc, fpr95
     metrics/ranking.json    worst AUROC over all natural pairs, by model and score, under the key `worst`
-    plots/scores            the heat map
+    plots/scores            the heat map, without the scores of variants alone
 
 A pair is natural when neither set is made up, as noise and constant images are. It counts once, even where several benchmarks
-have it, which differ in their models. `seconds` is empty where nothing was timed.
+have it, which differ in their models.
 """
 
 import json
@@ -17,19 +17,17 @@ from typing import Any
 import pandas as pd
 
 from likelihood import scores
-from likelihood.common import images
+from likelihood.common import images, params, stage
 from likelihood.data import base as data
 from likelihood.evaluation import comparison, tables
 from likelihood.figures import heatmap
-from likelihood.runtime import stage
-from likelihood.settings import params
 
-TABLES, BENCH = Path("metrics/scores"), Path("bench/scores.json")
+TABLES = Path("metrics/scores")
 DPI = 130
 
 
 def collect(values: dict[str, Any], folder: Path = TABLES) -> pd.DataFrame:
-    """The tables of all benchmarks in params.yaml with those of companions and probes, concatenated in this order."""
+    """The tables of all benchmarks in params.yaml with those of variants and analyses, concatenated in this order."""
     files = [
         file for name in values["benchmarks"] for file in (folder / f"{name}.csv", *sorted(folder.glob(f"{name}/*/scores.csv")))
     ]
@@ -57,9 +55,6 @@ def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
 def main() -> None:
     values = params.load()
     table = collect(values)
-    keys = ["benchmark", "model", "score"]
-    timed = json.loads(BENCH.read_text(encoding="utf-8"))["rows"]
-    table = table.merge(pd.DataFrame(timed, columns=[*keys, "seconds"]), on=keys, how="left")
     inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
     shown = pairs(table, inside)
     ranked = comparison.ranking(table, [(benchmark, out) for benchmark, out in shown if data.natural(out)])
@@ -72,8 +67,9 @@ def main() -> None:
         title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if data.natural(out) == which]
         for title, which in (("pictures", True), ("made", False))
     }
-    single = [row for row in rows(table, ranked) if scores.get(row[1]).batch == 1]
-    batches = [row for row in rows(table, ranked) if scores.get(row[1]).batch > 1]
+    drawn = [row for row in rows(table, ranked) if row[0] not in values["variants"]]
+    single = [row for row in drawn if scores.get(row[1]).batch == 1]
+    batches = [row for row in drawn if scores.get(row[1]).batch > 1]
     figure = heatmap.heat_map(table, [*single, *batches], {title: found for title, found in groups.items() if found})
     with images.replaced(Path("plots/scores")) as folder:
         figure.savefig(folder / "scores.png", dpi=DPI, metadata={"Software": None})

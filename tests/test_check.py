@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import check
+from likelihood.common import params
 from likelihood.common.errors import InputError
-from likelihood.settings import params
 from tests.helpers import ROOT
 
 OWN = {"mine": {"height": 28, "width": 28, "channels": 1, "convert": True}}

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 import preprocess
-from likelihood.data import counts, own
+from likelihood.common import counts
+from likelihood.data import own
 
 FRACTIONS = (0.001, 0.1, 1 / 3, 0.5, 0.999)
 

@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 import download
-from likelihood.common import images
+from likelihood.common import images, params
 from likelihood.common.errors import InputError
 from likelihood.data import base
-from likelihood.settings import params
 
 DIGITS = {"in": "mnist_5k", "out": ["noise", "constant"]}
 

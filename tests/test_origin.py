@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from likelihood.runtime import origin
+from likelihood.data import origin
 from tests.helpers import files
 
 KEPT = (

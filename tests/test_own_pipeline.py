@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 import check
-from likelihood.settings import params
+from likelihood.common import params
 from tests.clone import Clone, environment, ran
 from tests.helpers import ROOT, git
 

@@ -6,8 +6,8 @@ import re
 import pytest
 
 import check
+from likelihood.common import params
 from likelihood.common.errors import InputError
-from likelihood.settings import params
 
 VALUES = params.load()
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import preprocess
-from likelihood.common import images
+from likelihood.common import images, params
 from likelihood.common.errors import InputError
-from likelihood.settings import params
 
 SHAPES = {"grey": (4, 6), "colour": (4, 6, 3)}
 

@@ -1,14 +1,14 @@
 """What takes gradients: norms by layer against plain automatic differentiation, regret against its definition; every model."""
 
 import numpy as np
+import probe
 import pytest
 import torch
 
-import probe
+from likelihood.analyses import gradients
+from likelihood.analyses import regret as module
+from likelihood.analyses.regret import elbo, regret
 from likelihood.models.shared.base import image_generator
-from likelihood.statistics import gradients
-from likelihood.statistics import regret as module
-from likelihood.statistics.regret import elbo, regret
 from tests.models import IDS, VARIANTS, build, images
 
 every_model = pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)

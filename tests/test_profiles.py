@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import check
-from likelihood.settings import params
+from likelihood.common import params
 from tests.helpers import ROOT
 
 PROFILES = sorted((ROOT / "profiles").glob("*.args"))

@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
+from likelihood.common import stage
 from likelihood.common.errors import InputError
-from likelihood.runtime import stage
 
 
 def raising(error):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from likelihood.figures.likelihoods import TITLES, set_title
+from likelihood.figures.titles import model_title, set_title
 
 MODELS = ("vae", "pixelcnn", "glow")
 FOREIGN = ("fashion_mnist", "fashion_mnist_wide", "cifar10_30k")  # benchmarks whose foreign images are simpler
@@ -68,7 +68,7 @@ def likelier(results: Results, benchmarks: tuple[str, ...], models: tuple[str, .
             found = results.summary[benchmark][model]
             bits, auroc = found["bits_per_dim"], found[out]["auroc"]
             text = f"{bits['test']:.3f} and {bits[out]:.3f} bits/dim, AUROC {auroc:.3f}"
-            yield Finding(f"{results.pair(benchmark, out)}, {TITLES[model]}: {text}", (auroc < 0.5) == inverted)
+            yield Finding(f"{results.pair(benchmark, out)}, {model_title(model)}: {text}", (auroc < 0.5) == inverted)
 
 
 def split(results: Results) -> Iterator[Finding]:
@@ -106,7 +106,7 @@ def training(results: Results) -> Iterator[Finding]:
                 rows = table[(table["experiment"] == "epoch") & (table["set"] == out)].sort_values("at")
                 values = ", ".join(f"{auroc:.3f}" for auroc in rows["auroc"])
                 epochs = ", ".join(f"{at:g}" for at in rows["at"])
-                text = f"{results.pair(benchmark, out)}, {TITLES[model]}: AUROC {values} after {epochs} epochs"
+                text = f"{results.pair(benchmark, out)}, {model_title(model)}: AUROC {values} after {epochs} epochs"
                 yield Finding(text, bool((rows["auroc"] < 0.5).all()))
 
 
@@ -117,7 +117,7 @@ def overfitting(results: Results) -> Iterator[Finding]:
             bits = results.summary[benchmark][model]["bits_per_dim"]
             near, far = abs(bits["train"] - bits["test"]), abs(bits[out] - bits["test"])
             text = f"train and test differ by {near:.3f} bits/dim, test and out-set by {far:.3f}"
-            yield Finding(f"{results.pair(benchmark, out)}, {TITLES[model]}: {text}", near < 0.1 * far)
+            yield Finding(f"{results.pair(benchmark, out)}, {model_title(model)}: {text}", near < 0.1 * far)
 
 
 def ensemble(results: Results) -> Iterator[Finding]:
@@ -130,7 +130,7 @@ def ensemble(results: Results) -> Iterator[Finding]:
                 (one,) = row.itertuples()
                 auroc = cells[benchmark, model, "ensemble", out]
                 text = (
-                    f"{results.pair(benchmark, out)}, {TITLES[model]}: AUROC of the ensemble {auroc:.3f}, of {one.seeds} seeds"
+                    f"{results.pair(benchmark, out)}, {model_title(model)}: AUROC of the ensemble {auroc:.3f}, of {one.seeds} seeds"
                     f" {one.auroc_mean:.3f} ± {one.auroc_std:.3f}"
                 )
                 yield Finding(text, auroc < 0.5)
@@ -144,7 +144,7 @@ def made(results: Results) -> Iterator[Finding]:
             bits = results.summary[benchmark][model]["bits_per_dim"]
             pictures = [value for name, value in bits.items() if name not in ("noise", "constant")]
             text = (
-                f"{set_title(results.entries[benchmark]['in'])}, {TITLES[model]}: bits/dim {levels['most']:.3f} for grey level"
+                f"{set_title(results.entries[benchmark]['in'])}, {model_title(model)}: bits/dim {levels['most']:.3f} for grey level"
                 f" {levels['most_likely']}, {levels['least']:,.3f} for {levels['least_likely']}, {bits['noise']:,.3f} for noise,"
                 f" {min(pictures):,.3f} to {max(pictures):,.3f} for sets of pictures"
             )
@@ -158,7 +158,7 @@ def samples(results: Results) -> Iterator[Finding]:
         for model in MODELS if found else ():
             share = found["samples"][out]
             text = (
-                f"{results.pair(benchmark, out)}, {TITLES[model]}: a random forest takes {share[model]:.0%} of the samples for"
+                f"{results.pair(benchmark, out)}, {model_title(model)}: a random forest takes {share[model]:.0%} of the samples for"
                 f" in-distribution, {share['test']:.0%} of unseen test images and {share[out]:.0%} of unseen foreign ones"
             )
             yield Finding(text, share[model] > 0.5)
@@ -173,7 +173,7 @@ def contrast(results: Results) -> Iterator[Finding]:
                 rows = table[(table["experiment"] == "contrast") & (table["set"] == name)].sort_values("at", ascending=False)
                 means = list(rows["mean"])
                 title = f"{set_title(results.entries[benchmark]['in'])} test" if name == "test" else set_title(name)
-                text = f"{TITLES[model]} trained on {set_title(results.entries[benchmark]['in'])}, {title}: " + ", ".join(
+                text = f"{model_title(model)} trained on {set_title(results.entries[benchmark]['in'])}, {title}: " + ", ".join(
                     f"{mean:.2f}" for mean in means
                 )
                 yield Finding(text + " bits/dim", all(later < earlier for earlier, later in pairwise(means)))
@@ -188,5 +188,5 @@ def entropy(results: Results) -> Iterator[Finding]:
             names = [name for name in found["code"] if name in bits]
             table = pd.DataFrame({"code": [found["code"][n] for n in names], "model": [bits[n] for n in names]})
             rank = table.corr("spearman").loc["code", "model"]
-            text = f"{TITLES[model]}: rank correlation {rank:.2f} over {len(names)} sets"
+            text = f"{model_title(model)}: rank correlation {rank:.2f} over {len(names)} sets"
             yield Finding(f"{set_title(results.entries[benchmark]['in'])}, {text}", rank > 0.5)

@@ -19,9 +19,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from likelihood.common import params, stage
 from likelihood.common.errors import InputError
-from likelihood.runtime import stage
-from likelihood.settings import params
 
 # The lists of params.yaml that enable the cells of stages; the first part of a cell's name is its benchmark.
 LISTS = {

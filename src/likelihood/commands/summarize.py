@@ -12,9 +12,9 @@ from typing import Any
 
 import dvc.api
 
+from likelihood.common import stage
 from likelihood.common.errors import InputError
-from likelihood.figures.likelihoods import AXIS, TITLES, set_title
-from likelihood.runtime import stage
+from likelihood.figures.titles import AXIS, model_title, set_title
 
 METRICS = "metrics/{}/ood/metrics.json"
 Settings = tuple[tuple[str, str], ...]  # dotted name and value of every parameter of a group but the seed
@@ -64,7 +64,7 @@ def rows(benchmark: str, by_seed: list[dict[str, Any]]) -> Iterator[str]:
     found = [metrics[benchmark] for metrics in by_seed]
     for model in (model for model in found[0] if model != "images"):
         unit = next(unit for unit in AXIS if unit in found[0][model])
-        title = TITLES[model] + ("" if unit == "bits_per_dim" else " (nats)")
+        title = model_title(model) + ("" if unit == "bits_per_dim" else " (nats)")
         test = spread([metrics[model][unit]["test"] for metrics in found])
         for out in (name for name in found[0][model] if name != unit):
             likelihood = spread([metrics[model][unit][out] for metrics in found])

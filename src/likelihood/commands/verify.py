@@ -20,10 +20,9 @@ from pathlib import Path
 import pandas as pd
 
 from likelihood.commands import audit
+from likelihood.common import params, stage
 from likelihood.common.errors import InputError
-from likelihood.figures.likelihoods import AXIS
-from likelihood.runtime import stage
-from likelihood.settings import params
+from likelihood.figures.titles import AXIS
 
 DEVIATIONS, UNKNOWN = 4.0, 0.05
 FLOOR = {"likelihood": 0.02, "auroc": 0.01}

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from likelihood.common import images
+from likelihood.common import counts, images
 from likelihood.common.errors import InputError
-from likelihood.data import base, counts, pictures
+from likelihood.data import base, pictures
 from likelihood.data.lossy import lossy
 from likelihood.data.names import said, shown
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from likelihood.runtime import stage
+from likelihood.common import stage
 
 FAILED = 2
 DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

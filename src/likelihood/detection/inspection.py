@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from likelihood.common import images
+from likelihood.common import counts, images, params
 from likelihood.common.errors import InputError
-from likelihood.data import counts, own, pictures
+from likelihood.data import own, pictures
 from likelihood.data.lossy import lossy
 from likelihood.data.names import said, shown
 from likelihood.detection.command import FAILED
 from likelihood.detection.verdicts import Lines, Table
-from likelihood.settings import params
 
 if TYPE_CHECKING:  # PyTorch takes seconds: it is imported once all that can be wrong without it has been looked at
     from likelihood.detection.detector import Detector

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from likelihood.data import counts
-from likelihood.figures.likelihoods import TITLES, set_title
+from likelihood.common import counts
+from likelihood.figures.titles import model_title, set_title
 
 FRACTIONS, RATES = (0.1, 0.4), (0.1, 0.05, 0.01)
 
@@ -52,7 +52,7 @@ def quality_table(results: dict[str, Any]) -> str:
     ]
     for name, points in results["curves"].items():
         sign = "≤ " if name != "pixelcnn" else ""
-        title = TITLES.get(name, "Glow of normflows 1.7.3, same shape and schedule")
+        title = "Glow of normflows 1.7.3, same shape and schedule" if name == "normflows" else model_title(name)
         for point in (points[len(points) // 2 - 1], points[-1]):
             lines.append(f"| {title} | {point['images']:,} | {point['minutes']:.2f} | {sign}{point['bits_per_dim']:.3f} |")
     return "\n".join(lines)
@@ -71,7 +71,7 @@ def growth_table(results: dict[str, Any]) -> str:
         values, unit = (row["megabytes"], "MB") if "megabytes" in row else ([1000 * value for value in row["seconds"]], "ms")
         measured = ", ".join(f"{value:,.0f}" for value in values)
         slope = round(row["slope"], 2) + 0.0  # no minus zero
-        lines.append(f"| {TITLES[row['model']]} | {row['cost']} | {sizes} | {measured} {unit} | {slope:.2f} |")
+        lines.append(f"| {model_title(row['model'])} | {row['cost']} | {sizes} | {measured} {unit} | {slope:.2f} |")
     return "\n".join(lines)
 
 
@@ -86,7 +86,7 @@ def cost_table(results: dict[str, Any]) -> str:
     ]
     for row in results["rows"]:
         lines.append(
-            f"| {row['benchmark']} | {TITLES[row['model']]} | {row['parameters']:,} | {row['images']:,} | {row['petaflop']:.1f}"
+            f"| {row['benchmark']} | {model_title(row['model'])} | {row['parameters']:,} | {row['images']:,} | {row['petaflop']:.1f}"
             f" | {row['gigabytes']:.2f} | {row['hours']:.2f} | {row['here_gflops']:.0f} | {row['here_days']:.2f} |"
         )
     return "\n".join(lines)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.figures.heatmap import MODELS, score_title
-from likelihood.figures.likelihoods import set_title
+from likelihood.figures.titles import set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
 KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("none", "png_size"), ("none", "png_distance")}

@@ -12,14 +12,13 @@ from typing import Any
 import pandas as pd
 
 from likelihood.claims.findings import Results
+from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 from likelihood.data import base as data
 from likelihood.docs import bench as benchpage
 from likelihood.docs import claims as claimpage
 from likelihood.docs import scores as scorepage
-from likelihood.figures.likelihoods import AXIS, TITLES, set_title
-from likelihood.runtime import stage
-from likelihood.settings import params
+from likelihood.figures.titles import AXIS, model_title, set_title
 
 README = Path("README.md")
 DOCS, BENCH = Path("docs"), Path("bench")
@@ -60,7 +59,7 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     for row, unit, means, form in model_rows(summary):
         for out in entry["out"]:
             likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
-            title = f"−log p, {TITLES[row]}" + ("" if unit == "bits_per_dim" else " (nats)")
+            title = f"−log p, {model_title(row)}" + ("" if unit == "bits_per_dim" else " (nats)")
             lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | {likelihoods} | {cells(summary[row][out])} |")
     return "\n".join(lines)
 
@@ -92,7 +91,7 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
                     continue
                 likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
                 found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" and not changed else None
-                title = TITLES[row] + ("" if unit == "bits_per_dim" else " (nats)")
+                title = model_title(row) + ("" if unit == "bits_per_dim" else " (nats)")
                 title += "".join(f", {key} {value}" for key, value in changed.items())
                 theirs = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 lines.append(

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from likelihood.common.units import Unit
-from likelihood.figures.likelihoods import AXIS, TITLES, colors, set_title
+from likelihood.figures.likelihoods import colors
+from likelihood.figures.titles import AXIS, model_title, set_title
 
 BINS = 80
 HIGHEST = 3.0  # how far the likelihood of constant images is drawn above that of the in-set
@@ -26,7 +27,7 @@ def panels(models: Sequence[str], title: str, height: float = 3.4) -> tuple[Figu
     figure = Figure(figsize=(4.2 * len(models), height), layout="constrained")
     axes = dict(zip(models, np.atleast_1d(figure.subplots(1, len(models))), strict=True))
     for model, ax in axes.items():
-        ax.set_title(TITLES.get(model, model), fontweight="bold")
+        ax.set_title(model_title(model), fontweight="bold")
         ax.grid(axis="y", alpha=0.25)
     figure.suptitle(title, fontsize=11)
     return figure, axes

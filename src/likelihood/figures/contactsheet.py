@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from likelihood.common.units import Unit
-from likelihood.figures.likelihoods import AXIS, TITLES, set_title
+from likelihood.figures.titles import AXIS, model_title, set_title
 
 EACH = 8  # images at either end
 SIZE = 0.62  # inches of an image
@@ -40,7 +40,7 @@ def sheet(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], model: str, in_name
         figure.text(0.01, (place.y0 + place.y1) / 2, title, va="center", fontsize=9, fontweight=weight)
     for column, end in enumerate(("most likely", "least likely")):
         figure.text(grid[0, column].get_position(figure).x0, 1 - 0.5 / height, end, fontsize=9, va="bottom")
-    title = f"{TITLES.get(model, model)} of {set_title(in_name)}: the images it finds most and least likely"
+    title = f"{model_title(model)} of {set_title(in_name)}: the images it finds most and least likely"
     figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
     return figure
 

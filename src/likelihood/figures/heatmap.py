@@ -7,16 +7,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from likelihood import scores
-from likelihood.evaluation.comparison import ALL_MODELS, NO_MODEL
-from likelihood.figures.likelihoods import TITLES, set_title
+from likelihood.figures.titles import model_title, set_title
 
-MODELS = TITLES | {NO_MODEL: "no model", ALL_MODELS: "all models"}
 DARK = 0.36  # from this distance to one half on, a cell is so dark that its number is white
 
 
 def score_title(model: str, score: str) -> str:
     """The title of a score of one model."""
-    return f"{scores.get(score).title}, {MODELS.get(model, model)}"
+    return f"{scores.get(score).title}, {model_title(model)}"
 
 
 def heat_map(table: pd.DataFrame, rows: Sequence[tuple[str, str]], groups: dict[str, Sequence[tuple[str, str, str]]]) -> Figure:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from likelihood.common.units import Unit
+from likelihood.figures.titles import AXIS, model_title, set_title
 
 mpl.use("Agg")
 mpl.rcParams.update(
@@ -32,30 +32,8 @@ mpl.rcParams.update(
 # Okabe and Ito's colours, which colour-blind readers tell apart; the in-set has blues, the out-sets the others in order.
 IN_COLORS = {"train": "#56B4E9", "test": "#0072B2"}
 OUT_COLORS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#7A7A7A")
-TITLES = {"vae": "VAE", "vae_binarised": "VAE, binarised images", "pixelcnn": "Gated PixelCNN", "glow": "Glow"}
-SET_TITLES = {
-    "fashion_mnist": "Fashion-MNIST",
-    "mnist": "MNIST",
-    "mnist_5k": "MNIST (5k)",
-    "kmnist": "KMNIST",
-    "notmnist": "notMNIST",
-    "omniglot28": "Omniglot 28×28",
-    "cifar10": "CIFAR-10",
-    "cifar10_30k": "CIFAR-10 (30k)",
-    "cifar100": "CIFAR-100",
-    "svhn": "SVHN",
-    "svhn_10k": "SVHN (10k)",
-    "noise": "uniform noise",
-    "constant": "constant grey",
-}
 HIGHEST = 3.0  # how far a bar may stand above those of the in-set
 LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
-AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "nats": "−log p(x), nats"}
-
-
-def set_title(name: str) -> str:
-    """How a data set is called in a figure."""
-    return SET_TITLES.get(name, name)
 
 
 def colors(outs: Sequence[str]) -> dict[str, str]:
@@ -80,7 +58,7 @@ def likelihood_histograms(
     for ax, model in zip(np.atleast_1d(figure.subplots(1, len(models))), models, strict=True):
         rows = table[table["model"] == model]
         histogram_panel(ax, rows, in_name, outs, auroc[model], bins)
-        ax.set_title(TITLES.get(model, model), fontweight="bold")
+        ax.set_title(model_title(model), fontweight="bold")
         ax.set_xlabel(f"{AXIS[rows['unit'].iloc[0]]}   (← more likely)")
     figure.suptitle(f"Trained on {set_title(in_name)}: which images does a model find likely?", fontsize=11)
     return figure
@@ -144,7 +122,7 @@ def loss_curves(curves: Mapping[str, pd.DataFrame], in_name: str, epoch_images: 
                 va="center",
                 annotation_clip=False,
             )
-        ax.set_title(TITLES.get(model, model), fontweight="bold")
+        ax.set_title(model_title(model), fontweight="bold")
         ax.set_xlabel(f"epoch of {epoch_images[model]:,} images")
         ax.set_ylabel(AXIS[curve["unit"].iloc[0]])
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -172,6 +150,6 @@ def sample_grids(grids: Mapping[str, Mapping[int, np.ndarray]], in_name: str, ep
             ax.set_axis_off()
         for ax, (epoch, picture) in zip(row, sorted(by_epoch.items()), strict=False):
             ax.imshow(picture, interpolation="nearest")
-            ax.set_title(f"{TITLES.get(model, model)}, epoch {epoch}\n({epoch * epoch_images[model]:,} images)", fontsize=9)
+            ax.set_title(f"{model_title(model)}, epoch {epoch}\n({epoch * epoch_images[model]:,} images)", fontsize=9)
     figure.suptitle(f"Trained on {set_title(in_name)}: samples by epoch", fontsize=11)
     return figure

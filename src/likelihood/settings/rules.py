@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from likelihood.common import counts
 from likelihood.common.errors import InputError
-from likelihood.data import counts
 
 MODELS = ("vae", "pixelcnn", "glow")
 FOLDER = Path(__file__).parent / "likelihood" / "models"

@@ -11,16 +11,18 @@ References:
     [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136, section 5
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.func import grad, jvp, vmap
 
-from likelihood.models.glow.model import Glow
+from likelihood.models.shared.base import LikelihoodModel
 
 COLUMNS_AT_ONCE = 32  # of the Hessian
+DIGITS = 4
 HALF = 0.5  # the mean of dequantisation noise, in grey levels
 
 
@@ -32,7 +34,7 @@ class Expansion(NamedTuple):
     hessian: np.ndarray  # (D, D)
 
 
-def expand(model: Glow, point: np.ndarray) -> Expansion:
+def expand(model: LikelihoodModel, point: np.ndarray) -> Expansion:
     """Gradient and Hessian of the density of continuous images, of grey levels in [0, 256), at `point` (D,), in C, H, W order."""
 
     def log_density(x: Tensor) -> Tensor:
@@ -61,4 +63,45 @@ def predicted_gap(at: Expansion, inside: np.ndarray, outside: np.ndarray) -> dic
         "first": float(at.gradient @ (y.mean(axis=0) - x.mean(axis=0))),
         "second": float(0.5 * np.sum(at.hessian * (moments[1] - moments[0]))),
         "variances": float(0.5 * np.diag(at.hessian) @ (y.var(axis=0) - x.var(axis=0))),
+    }
+
+
+def total_variance(x: np.ndarray) -> float:
+    """Σ of the pixels' variances over uint8 images (N, C, H, W), of pixels in [0, 1]."""
+    return round(float((x.astype(np.float32) / 255.0).var(axis=0, dtype=np.float64).sum()), DIGITS)
+
+
+def analysis(
+    model: LikelihoodModel,
+    inside: np.ndarray,
+    known: pd.DataFrame,
+    outside: dict[str, np.ndarray],
+    known_outside: dict[str, pd.DataFrame],
+) -> dict[str, Any]:
+    """The predicted gaps of a flow against the measured ones.
+
+    Arguments:
+        model: the flow.
+        inside: the in-set's test images, uint8 (N, C, H, W).
+        known: statistics of those that were scored: `log_prob`, `ladj`, `ladj_preprocess` in nats.
+        outside, known_outside: the same for each out-set, by name.
+
+    Returns, in nats, for each out-set the measured gap of mean log p, its share that the log-determinant has, and the predicted
+    gaps; total variances of the sets; the share of the Hessian's diagonal that is negative; the deviation of the log-determinant.
+    """
+    at = expand(model, inside.reshape(len(inside), -1).mean(axis=0))
+    volume = known[["ladj", "ladj_preprocess"]].sum(axis=1)
+    gaps = {}
+    for out, table in known_outside.items():
+        gap = {
+            "measured": table["log_prob"].mean() - known["log_prob"].mean(),
+            "ladj": table[["ladj", "ladj_preprocess"]].sum(axis=1).mean() - volume.mean(),
+            **predicted_gap(at, inside, outside[out]),
+        }
+        gaps[out] = {name: round(float(value), DIGITS) for name, value in gap.items()}
+    return {
+        "negative_diagonal": round(float((np.diag(at.hessian) < 0).mean()), DIGITS),
+        "total_variance": {"test": total_variance(inside), **{out: total_variance(x) for out, x in outside.items()}},
+        "std_of_ladj": round(float(volume.std()), DIGITS),
+        "gaps": gaps,
     }

@@ -123,6 +123,7 @@ class Glow(LikelihoodModel):
         channels, height, width = shape
         if height % 2**scales or width % 2**scales:
             raise InputError(f"glow.scales: images of {height}×{width} cannot be halved {scales} times; choose fewer scales")
+        self.constant_volume = coupling == "additive" and preprocessing == "scale"
         self.preprocess = PREPROCESSINGS[preprocessing]()
         self.scales, self.splits = nn.ModuleList(), nn.ModuleList()
         for scale in range(scales):

@@ -47,6 +47,7 @@ class LikelihoodModel(nn.Module, ABC):
     core_batch: ClassVar[int] = 100  # images that one CPU core scores fastest at a time; no score depends on it
     lower_bound: ClassVar[bool]  # True: log_prob is a lower bound; False: it is exact
     unit: Unit = "bits_per_dim"  # what the model's likelihoods are reported in
+    constant_volume: bool = False  # True for a flow whose log-determinant is the same for every image
 
     def __init__(self, shape: Shape, levels: int = 256) -> None:
         super().__init__()

@@ -1,41 +1,38 @@
-"""Stage `explain`: the figures of the claims of Nalisnick et al. (2019), and the numbers in them.
+"""The numbers and figures behind the claims of Nalisnick et al. (2019), from scores and from the analysis `claims`.
 
-Reads data/scores/<benchmark>, data/processed/<benchmark> and what `dissect` found. Writes plots/claims/<benchmark>/ (split,
-constants, entropy, contrast, training) and metrics/claims/<benchmark>/explain.json:
-
-    split       for Glow and each set, the mean of each part of log p(x) in bits/dim, and the AUROC of minus this part alone
-    constants   for each model, the most and the least likely grey level and their bits/dim
-    code        for each set, the mean size of an image under the best of the codecs, bits/dim
-    samples     for each natural out-set, the share of a model's samples that look in-distribution (claims/samples.py), and
-                the share of held-out images of both sets
+explain.json
+split       for Glow and each set, the mean of each part of log p(x) in bits/dim, and the AUROC of minus this part alone
+constants   for each model, the most and the least likely grey level and their bits/dim
+code        for each set, the mean size of an image under the best of the codecs, bits/dim
+samples     for each natural out-set, the share of a model's samples that look in-distribution (samples.py), and the share
+of held-out images of both sets
+<model>.csv     what analyses/dissection.py describes
+figures         split, constants, entropy, contrast, training
 """
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from PIL import Image
 
-from evaluate import MODELS, read_statistics, rounded
 from likelihood.claims import samples
 from likelihood.common import images
-from likelihood.common.units import bits_per_dim, in_unit
+from likelihood.common.params import MODELS
+from likelihood.common.units import bits_per_dim
 from likelihood.data import base as data
-from likelihood.evaluation import metrics, tables
-from likelihood.figures import claims as claimfigures
-from likelihood.runtime import stage
+from likelihood.evaluation import metrics, results
+from likelihood.evaluation.results import DIGITS
+from likelihood.figures import claims as figures
 from likelihood.scores import codecs
-from likelihood.settings import params
 from likelihood.statistics import selection
 
 PARTS = {"log_pz": "log p(z)", "ladj": "log |det| of the flow", "ladj_preprocess": "log |det| of the preprocessing"}
-DPI = 130
 LOOKED_AT = 1000  # images per set that a forest learns from, and at most as many others that it is tested on
 CODED = 500  # images per set whose compressed size is measured
-
 
 Parts = dict[str, dict[str, np.ndarray]]
 
@@ -75,54 +72,65 @@ def look_of_samples(processed: Path, out: str, grids: dict[str, np.ndarray], see
     return samples.in_distribution(inside[:LOOKED_AT], outside[: min(half, LOOKED_AT)], judged, seed)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--benchmark", required=True)
-    benchmark = parser.parse_args().benchmark
-    values = params.load()
-    entry, seed = params.of_benchmark(values, benchmark), values["seed"]
-    in_name, outs = entry["in"], entry["out"]
-    scored, claims = Path("data/scores") / benchmark, Path("metrics/claims") / benchmark
+def code_lengths(processed: Path, outs: list[str], seed: int) -> dict[str, float]:
+    """The mean size of an image under the best of the codecs, bits/dim, by set."""
+    code = {}
+    for name in ("test", *outs):
+        x = images.load(processed / ("in" if name == "test" else "out") / f"{name}.npy")
+        x = x[selection.scored(name, len(x), CODED, seed)]
+        code[name] = float(bits_per_dim(-codecs.lengths(x).min(axis=1).mean(), x[0].size))
+    return code
+
+
+def measured(table: pd.DataFrame) -> pd.DataFrame:
+    """The contents of <model>.csv, from the likelihood of every image."""
+    rows = []
+    for (experiment, at), group in table.groupby(["experiment", "at"], sort=False):
+        values = {name: found["value"].to_numpy() for name, found in group.groupby("set", sort=False)}
+        for name, found in values.items():
+            auroc = metrics.auroc(values["test"], found) if name != "test" else None
+            rows.append([experiment, at, name, len(found), round(found.mean(), DIGITS), auroc and round(auroc, DIGITS)])
+    return pd.DataFrame(rows, columns=["experiment", "at", "set", "n", "mean", "auroc"])
+
+
+Evidence = tuple[dict[str, Any], dict[str, pd.DataFrame], dict[str, Figure]]
+
+
+def collect(benchmark: str, entry: dict[str, Any], seed: int) -> Evidence:
+    """The contents of explain.json, of <model>.csv, and the figures, by name. `entry` is the benchmark's in params.yaml."""
+    in_name, outs, processed = entry["in"], entry["out"], Path("data/processed") / benchmark
     facts, statistics, likelihoods = {}, {}, {}
     for model in MODELS:
-        facts[model], statistics[model] = read_statistics(scored / "in" / model)
-        statistics[model] |= read_statistics(scored / "out" / model)[1]
-        likelihoods[model] = {
-            name: in_unit(statistics[model][name]["log_prob"].to_numpy(), facts[model]["dims"], facts[model]["unit"])
-            for name in ("test", *outs)
-        }
+        facts[model], statistics[model] = results.of_model(benchmark, model)
+        likelihoods[model] = results.likelihoods(facts[model], statistics[model])
     units = {model: facts[model]["unit"] for model in MODELS}
-    means = {model: {name: float(found.mean()) for name, found in likelihoods[model].items()} for model in MODELS}
+    means = {model: {name: float(likelihoods[model][name].mean()) for name in ("test", *outs)} for model in MODELS}
     numbers, parts = split(statistics["glow"], facts["glow"]["dims"], outs)
     found: dict[str, Any] = {"split": numbers}
-    drawn = {"split": claimfigures.split(parts, in_name)} if parts else {}  # there is none where all images are alike
+    drawn = {"split": figures.split(parts, in_name)} if parts else {}  # there is none where all images are alike
     if "constant" in outs and len(likelihoods["glow"]["constant"]) == 256:
         levels = {model: likelihoods[model]["constant"] for model in MODELS}
         found["constants"] = {model: constants(levels[model]) for model in MODELS}
-        drawn["constants"] = claimfigures.constants(levels, means, units, in_name)
-    code = {}
-    for name in ("test", *outs):
-        x = images.load(Path("data/processed") / benchmark / ("in" if name == "test" else "out") / f"{name}.npy")
-        x = x[selection.scored(name, len(x), CODED, seed)]
-        code[name] = float(bits_per_dim(-codecs.lengths(x).min(axis=1).mean(), x[0].size))
-    found["code"] = code
+        drawn["constants"] = figures.constants(levels, means, units, in_name)
+    found["code"] = code_lengths(processed, outs, seed)
     grids = {model: newest_samples(Path("metrics") / benchmark / "train" / model / "plots/images/samples") for model in MODELS}
-    processed = Path("data/processed") / benchmark
     natural = [out for out in outs if data.natural(out) and len(statistics["glow"][out]) > 1]  # one half is for learning
     found["samples"] = {out: look_of_samples(processed, out, grids, seed) for out in natural}
-    drawn["entropy"] = claimfigures.entropy(code, {m: means[m] for m in MODELS if units[m] == "bits_per_dim"}, in_name)
-    dissected = {model: pd.read_csv(claims / f"{model}.csv") for model in MODELS}
+    drawn["entropy"] = figures.entropy(found["code"], {m: means[m] for m in MODELS if units[m] == "bits_per_dim"}, in_name)
+    dissected = {
+        model: measured(pd.read_parquet(Path("data/analyses") / benchmark / "claims" / f"{model}.parquet")) for model in MODELS
+    }
     for experiment, name, xlabel, title in (
         ("contrast", "contrast", "contrast λ", "images of less and less contrast"),
         ("epoch", "training", "epoch", "likelihood by epoch, from the snapshots"),
     ):
         of = {model: table[table["experiment"] == experiment] for model, table in dissected.items()}
-        drawn[name] = claimfigures.lines(of, units, in_name, xlabel, title, reverse=experiment == "contrast")
-    tables.save(claims / "explain.json", json.dumps(rounded(found), indent=1) + "\n")
-    with images.replaced(Path("plots/claims") / benchmark) as folder:
-        for name, figure in drawn.items():
-            figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})
+        drawn[name] = figures.lines(of, units, in_name, xlabel, title, reverse=experiment == "contrast")
+    return results.rounded(found), dissected, drawn
 
 
-if __name__ == "__main__":
-    stage.run(main)
+def write(found: dict[str, Any], dissected: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write explain.json and the tables into a folder."""
+    (folder / "explain.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for model, table in dissected.items():
+        table.to_csv(folder / f"{model}.csv", index=False)

@@ -13,6 +13,7 @@ import yaml
 from likelihood.common.errors import InputError
 
 FILE = Path("params.yaml")
+MODELS = ("vae", "pixelcnn", "glow")  # that every benchmark trains
 FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)$|[-+]?(\d+\.\d*|\.\d+)$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
 
 

@@ -1,0 +1,93 @@
+"""Stage `analyse`: what takes gradients, or many scorings, to know of the three models; none is trained again.
+
+    <model>_gradients    log squared gradient norms, of all weights and of each layer (analyses/gradients.py)
+    vae_regret           the VAE's likelihood regret (analyses/regret.py)
+    claims               likelihoods by contrast and by epoch, of every model (analyses/dissection.py)
+
+Reads data/settings/<benchmark>/analyses.json, the best weights, snapshots and data/processed/<benchmark>. Writes Parquet files to
+data/analyses/<benchmark>/<analysis>. For gradients and regret there is one per set, with `index` and the numbers of each image:
+of all scored validation images, to fit on, and of those images of the other sets that the table of scores compares. For `claims`
+there is one per model.
+"""
+
+import argparse
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from likelihood.statistics.measure import measured, sets_of, write
+from torch import Tensor
+
+from likelihood.analyses.dissection import dissect
+from likelihood.analyses.gradients import log_norms
+from likelihood.analyses.regret import regret
+from likelihood.common import stage
+from likelihood.common.params import MODELS
+from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.statistics import selection
+
+DRAWS = 4  # of noise for an image's gradient, where a model needs noise
+
+
+def gradients(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
+    """The columns of `<model>_gradients`."""
+    return log_norms(model, x, DRAWS if model.lower_bound else 1)
+
+
+def likelihood_regret(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
+    """The column of `vae_regret`."""
+    return {"regret": regret(model, x)}
+
+
+MEASURES: dict[str, Callable[[LikelihoodModel, Tensor], dict[str, Tensor]]] = {
+    "gradients": gradients,
+    "regret": likelihood_regret,
+}
+
+
+def per_image(analysis: str, benchmark: str, settings: dict[str, Any], folder: Path) -> None:
+    """Write the tables of gradients or regret."""
+    model_name, kind = analysis.split("_", 1)
+    _, model = checkpoint.load(Path("data/models") / benchmark / model_name / "best.safetensors")
+    tables, seed = {}, settings["seed"]
+    for side in ("in", "out"):
+        sets = sets_of(Path("data/processed") / benchmark / side, model, settings["scored"], seed)
+        for stem, (index, x) in ((stem, found) for stem, found in sets.items() if stem != "train"):
+            rows = selection.compared(stem, len(index), settings["compared"], seed)
+            tables[stem] = measured(functools.partial(MEASURES[kind], model), model.core_batch, x[rows], stem)
+            tables[stem].insert(0, "index", index[rows])
+    write(tables, folder)
+
+
+def claims(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
+    """Write the tables of `claims`."""
+    source, tables = Path("data/processed") / benchmark, {}
+    mean = json.loads((source / "in" / "statistics.json").read_text(encoding="utf-8"))["mean"]
+    for name in MODELS:
+        weights = Path("data/models") / benchmark / name
+        _, model = checkpoint.load(weights / "best.safetensors")
+        inside, outside = (sets_of(source / side, model, settings["claims"], settings["seed"]) for side in ("in", "out"))
+        sets = {"test": inside["test"][1], **{out: outside[out][1] for out in settings["natural"]}}
+        tables[name] = dissect(weights, sets, mean, settings["draws"][name])
+    write(tables, folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("analysis", help="<model>_gradients, vae_regret or claims")
+    parser.add_argument("--benchmark", required=True)
+    arguments = parser.parse_args()
+    analysis, benchmark = arguments.analysis, arguments.benchmark
+    settings = json.loads((Path("data/settings") / benchmark / "analyses.json").read_text(encoding="utf-8"))
+    folder = Path("data/analyses") / benchmark / analysis
+    if analysis == "claims":
+        claims(benchmark, settings, folder)
+    else:
+        per_image(analysis, benchmark, settings, folder)
+
+
+if __name__ == "__main__":
+    stage.run(main)

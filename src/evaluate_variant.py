@@ -1,0 +1,147 @@
+"""Stage `evaluate_variant`: the scores and measures of a variant, on the same images as those of the three models.
+
+Reads the statistics of the variant and of its family's model, data/processed/<benchmark>, and the variant's curves and samples.
+Writes
+
+    metrics/<benchmark>/variants/<variant>.json    as metrics/<benchmark>/ood/metrics.json; of several seeds, the means over seeds
+    metrics/scores/<benchmark>/<variant>/          scores.csv: every score of the variant alone, under its name, and, under its
+                                                   family's, those that compare the model with it
+                                                   curvature.json of a flow of constant volume
+    plots/<benchmark>/<variant>/                   histograms of its likelihoods, its loss curve and samples
+
+For several seeds, with n - 1 in the denominator of std, and the family's own model as one of them,
+
+    seeds.csv          AUROC of every score over seeds, each measured by itself: benchmark, model, score, out, seeds, auroc_mean,
+                       auroc_std, auroc_least, auroc_greatest
+    likelihoods.csv    mean likelihood of each set over seeds, in bits/dim, or nats for binarised images: benchmark, model, set,
+                       seeds, mean, std
+
+The statistics of a variant named <family>_<kind> are those of the model as `<statistic>@<kind>` to the scores that need them.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from likelihood import scores
+from likelihood.common import images, params, stage
+from likelihood.evaluation import comparison, results, tables
+from likelihood.evaluation.results import DIGITS, Compared
+from likelihood.figures import likelihoods as figures
+from likelihood.figures import trained
+
+Statistics = dict[str, pd.DataFrame]  # by set
+
+
+def kind(variant: str, family: str) -> str:
+    """What a variant is to its family: its name without the family's."""
+    return variant.removeprefix(f"{family}_")
+
+
+def of_seeds(statistics: Statistics) -> list[Statistics]:
+    """The statistics of each seed under the names that a single model's have; none of a single model."""
+    ends = dict.fromkeys(column.split("@")[1] for column in statistics["test"] if "@" in column)
+    return [
+        {
+            name: table.filter(regex=f"^index$|@{end}$").rename(columns=lambda column: column.split("@")[0])
+            for name, table in statistics.items()
+        }
+        for end in ends
+    ]
+
+
+def summary_of(facts: dict[str, Any], by_seed: list[Statistics], row: str, outs: list[str], resamples: int, seed: int) -> dict:
+    """What a variant's metrics.json says: the means over its models of their likelihoods and measures of -log p."""
+    found = []
+    for statistics in by_seed:
+        per_image = results.likelihoods(facts, statistics)
+        means = {name: float(per_image[name].mean()) for name in ("train", "test", *outs)}
+        found.append({facts["unit"]: means, **results.raw_likelihood(statistics, outs, resamples, seed)["metrics"]})
+    mean = {key: {name: float(np.mean([each[key][name] for each in found])) for name in found[0][key]} for key in found[0]}
+    return results.rounded({row: mean, "images": {name: len(by_seed[0][name]) for name in ("train", "test", *outs)}})
+
+
+def spread(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Mean, standard deviation and extremes of AUROC over tables of seeds, by model, score and out-set, in their order."""
+    groups = pd.concat(parts).groupby(["model", "score", "out"], sort=False)["auroc"]
+    found = groups.agg(seeds="size", auroc_mean="mean", auroc_std="std", auroc_least="min", auroc_greatest="max")
+    return found.reset_index()
+
+
+def mean_likelihoods(facts: dict[str, Any], by_seed: list[Statistics], row: str, names: list[str]) -> pd.DataFrame:
+    """Mean likelihood of every set, and its standard deviation over seeds."""
+    found = [results.likelihoods(facts, statistics) for statistics in by_seed]
+    means = {name: [each[name].mean() for each in found] for name in names}
+    rows = [[row, name, len(values), np.mean(values), np.std(values, ddof=1)] for name, values in means.items()]
+    return pd.DataFrame(rows, columns=["model", "set", "seeds", "mean", "std"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("variant", help="a name under variants: in params.yaml")
+    parser.add_argument("--benchmark", required=True)
+    arguments = parser.parse_args()
+    variant, benchmark = arguments.variant, arguments.benchmark
+    values = params.load()
+    entry, seed = params.of_benchmark(values, benchmark), values["seed"]
+    outs, resamples, family = entry["out"], values["evaluate"]["bootstrap"], values["variants"][variant]["family"]
+    facts, own = results.of_model(benchmark, variant)
+    seeds = of_seeds(own)
+    row, sets = results.row_name(variant, facts), ["val", "test", *outs]
+    summary = summary_of(facts, seeds or [own], row, outs, resamples, seed)
+
+    compared = Compared(benchmark, results.index_of(own, outs), values["evaluate"]["images"], seed)
+    bare, chosen = compared.bare(), compared.statistics(own)
+    found: dict[str, list[pd.DataFrame]] = {"scores": []}
+    if not seeds:
+        names = scores.applicable(list(chosen["val"]))
+        found["scores"].append(comparison.compare(names, results.with_statistics(bare, chosen), row, outs, resamples, seed))
+    if family in params.MODELS:
+        base_facts, base = results.of_model(benchmark, family)
+        title, base_chosen = results.row_name(family, base_facts), compared.statistics(base)
+        end = kind(variant, family)
+        added = chosen if seeds else {name: table.add_suffix(f"@{end}") for name, table in chosen.items()}
+        both = {name: base_chosen[name].join(added[name]) for name in sets}
+        names = scores.needing(list(added["val"]), list(both["val"]))
+        found["scores"].append(comparison.compare(names, results.with_statistics(bare, both), title, outs, resamples, seed))
+        if seeds:
+            alone = [base_chosen, *(compared.statistics(each) for each in seeds)]
+            measured = [results.with_statistics(bare, each) for each in alone]
+            names = scores.applicable(list(base_chosen["val"]))
+            found["seeds"] = [spread([comparison.compare(names, each, title, outs, 1, seed) for each in measured])]
+            natural = [name for name in sets if name != "val"]
+            indexed = [{name: each[name].iloc[compared.rows[name]] for name in natural} for each in (base, *seeds)]
+            found["likelihoods"] = [mean_likelihoods(base_facts, indexed, title, natural)]
+
+    metrics = Path("metrics") / benchmark
+    place = metrics / "variants" / f"{variant}.json"
+    tables.save(place, json.dumps(summary, indent=1) + "\n")
+    with images.replaced(Path("metrics/scores") / benchmark / variant) as folder:
+        for name, parts in found.items():
+            table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+            table.insert(0, "benchmark", benchmark)
+            table.round(DIGITS).to_csv(folder / f"{name}.csv", index=False)
+        second_order = Path("data/scores") / benchmark / "out" / variant / "curvature.json"
+        if second_order.exists():
+            shutil.copy(second_order, folder)
+    drawn = trained.of_variant(metrics / "train" / variant, row, entry["in"])
+    if not seeds:
+        per_image = results.likelihoods(facts, own)
+        parts = [
+            tables.likelihoods(row, facts["unit"], name, own[name]["index"].to_numpy(), per_image[name])
+            for name in ("train", "test", *outs)
+        ]
+        auroc = {row: {out: summary[row][out]["auroc"] for out in outs}}
+        table = pd.concat(parts, ignore_index=True)
+        drawn["likelihoods"] = figures.likelihood_histograms(table, entry["in"], outs, auroc, values["plot"]["bins"])
+    with images.replaced(Path("plots") / benchmark / variant) as folder:
+        trained.save(drawn, folder)
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,41 @@
+"""How figures and pages call models, variants, data sets and units: every title stands here."""
+
+from likelihood.common.units import Unit
+
+TITLES = {
+    "vae": "VAE",
+    "vae_binarised": "VAE, binarised images",
+    "pixelcnn": "Gated PixelCNN",
+    "glow": "Glow",
+    "none": "no model",
+    "all": "all models",
+}
+SET_TITLES = {
+    "fashion_mnist": "Fashion-MNIST",
+    "mnist": "MNIST",
+    "mnist_5k": "MNIST (5k)",
+    "kmnist": "KMNIST",
+    "notmnist": "notMNIST",
+    "omniglot28": "Omniglot 28×28",
+    "cifar10": "CIFAR-10",
+    "cifar10_30k": "CIFAR-10 (30k)",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "svhn_10k": "SVHN (10k)",
+    "noise": "uniform noise",
+    "constant": "constant grey",
+}
+AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "nats": "−log p(x), nats"}
+
+
+def model_title(row: str) -> str:
+    """The title of a row: of a model, or of a variant from its family's title and the rest of its name."""
+    if row in TITLES:
+        return TITLES[row]
+    family = next((name for name in TITLES if row.startswith(f"{name}_")), None)
+    return f"{TITLES[family]}, {row.removeprefix(f'{family}_').replace('_', ' ')}" if family else row
+
+
+def set_title(name: str) -> str:
+    """The title of a data set; a user's own has its name."""
+    return SET_TITLES.get(name, name)
