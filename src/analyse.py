@@ -23,11 +23,10 @@ from torch import Tensor
 from likelihood.analyses.dissection import dissect
 from likelihood.analyses.gradients import log_norms
 from likelihood.analyses.regret import regret
-from likelihood.common import stage
+from likelihood.common import selection, stage
 from likelihood.common.params import MODELS
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
-from likelihood.statistics import selection
 
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise
 

@@ -4,7 +4,7 @@ Reads data/scores/<benchmark>/in and data/processed/<benchmark>/in. The scored v
 permutation drawn from `seed`. Writes to data/detectors/<benchmark>, or <benchmark>.<variant> for one variant, without any image,
 
     reference.parquet      statistics and code lengths of the half that scores are fitted on
-    calibration.parquet    the levels of every score on the other half (likelihood/detection/calibration.py)
+    calibration.parquet    the levels of every score on the other half (likelihood/evaluation/calibration.py)
     detector.json          shape of the images, models, versions of the codecs, and how many training pictures were resized or of
                            lossy formats
 
@@ -21,13 +21,11 @@ import numpy as np
 import pandas as pd
 
 from likelihood import scores
-from likelihood.common import counts, images, params, stage
+from likelihood.common import counts, images, params, selection, stage
 from likelihood.common.params import MODELS
-from likelihood.detection import calibration
-from likelihood.evaluation import tables
+from likelihood.evaluation import calibration, tables
 from likelihood.evaluation.results import read_statistics
 from likelihood.scores import codecs
-from likelihood.statistics import selection
 
 RATES = (0.01, 0.05, 0.1)
 DIGITS = 4

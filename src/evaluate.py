@@ -63,7 +63,8 @@ def main() -> None:
     tables.save(versions, json.dumps(codecs.versions(), indent=1) + "\n")
     tables.save(Path("metrics/scores") / f"{benchmark}.csv", table.round(DIGITS).to_csv(index=False))
     with images.replaced(Path("plots") / benchmark / "tables") as folder:
-        tables.write(folder, pd.concat(likelihoods, ignore_index=True), curves)
+        auroc = {row: {out: summary[row][out]["auroc"] for out in outs} for row in curves}
+        tables.write(folder, pd.concat(likelihoods, ignore_index=True), curves, auroc)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ likely images of every set. As they show images of the data sets, they are neith
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,10 @@ def main() -> None:
     benchmark = parser.parse_args().benchmark
     values = params.load()
     entry = params.of_benchmark(values, benchmark)
-    plots, metrics = Path("plots") / benchmark, Path("metrics") / benchmark
+    plots = Path("plots") / benchmark
     table = pd.read_parquet(plots / "tables" / "likelihoods.parquet")
-    summary = json.loads((metrics / "ood" / "metrics.json").read_text(encoding="utf-8"))
-    auroc = {row: {out: summary[row][out]["auroc"] for out in entry["out"]} for row in table["model"].unique()}
-    drawn = trained.of_models({model: metrics / "train" / model / "plots" for model in MODELS}, entry["in"])
+    auroc = pd.read_csv(plots / "tables" / "auroc.csv", index_col="out").to_dict()
+    drawn = trained.of_models({model: Path("metrics") / benchmark / "train" / model / "plots" for model in MODELS}, entry["in"])
     drawn["likelihoods"] = figures.likelihood_histograms(table, entry["in"], entry["out"], auroc, values["plot"]["bins"])
     with images.replaced(plots / "figures") as folder:
         trained.save(drawn, folder)

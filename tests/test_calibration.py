@@ -7,12 +7,11 @@ import torch
 from scipy.special import logsumexp
 
 from likelihood import scores
-from likelihood.common import images
-from likelihood.detection import calibration
+from likelihood.common import images, selection
 from likelihood.detection.detector import Detector
+from likelihood.evaluation import calibration
 from likelihood.scores import codecs, densities
 from likelihood.scores.densities import RESOLUTION
-from likelihood.statistics import selection
 from tests.helpers import digits
 
 MODELS = ("vae", "pixelcnn", "glow")

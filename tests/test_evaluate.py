@@ -11,10 +11,9 @@ from sklearn.metrics import roc_auc_score
 
 import evaluate
 from likelihood import scores
-from likelihood.common import images
+from likelihood.common import images, selection
 from likelihood.common.errors import InputError
 from likelihood.evaluation import comparison
-from likelihood.statistics import selection
 from tests.helpers import files
 
 DIMS, MODELS = 16, ("vae", "pixelcnn", "glow")

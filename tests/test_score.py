@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import score
+from likelihood.common import selection
 from likelihood.common.errors import InputError
-from likelihood.statistics import selection
 from tests.models import IDS, VARIANTS, build, images
 
 

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from likelihood.claims import samples
-from likelihood.common import images
+from likelihood.common import images, selection
 from likelihood.common.params import MODELS
 from likelihood.common.units import bits_per_dim
 from likelihood.data import base as data
@@ -28,7 +28,6 @@ from likelihood.evaluation import metrics, results
 from likelihood.evaluation.results import DIGITS
 from likelihood.figures import claims as figures
 from likelihood.scores import codecs
-from likelihood.statistics import selection
 
 PARTS = {"log_pz": "log p(z)", "ladj": "log |det| of the flow", "ladj_preprocess": "log |det| of the preprocessing"}
 LOOKED_AT = 1000  # images per set that a forest learns from, and at most as many others that it is tested on

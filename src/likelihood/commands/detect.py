@@ -4,7 +4,7 @@ IMAGES are pictures, folders of pictures, read through with all below them, and 
 shape). Pictures are turned as their camera says, cut, resampled and coloured into that shape, as own images are; of a file of
 several pictures each is looked at, `two.tiff[1]`. One line an image: whether it is flagged, that is p ≤ the rate of false alarms
 asked for; p, the share of held-out in-distribution images that are at least as outlying by the chosen score
-(detection/calibration.py); bits/dim of every model. `--output` writes everything about every image instead, as .csv or .json,
+(evaluation/calibration.py); bits/dim of every model. `--output` writes everything about every image instead, as .csv or .json,
 whole or not at all.
 
 Exit status: 0 nothing flagged, 1 something flagged, 2 anything else: bad input, no place for the results, or a file that could

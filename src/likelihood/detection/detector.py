@@ -17,7 +17,7 @@ import torch
 from likelihood.common import images
 from likelihood.common.errors import InputError
 from likelihood.common.units import in_unit
-from likelihood.detection.calibration import Calibration, samples
+from likelihood.evaluation.calibration import Calibration, samples
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import codecs

@@ -1,7 +1,7 @@
 """The table of scores: every score (likelihood/scores) against every out-set, on the same images.
 
 A score is fitted on held-out in-distribution images and measured on in-set test images and out-set images that it has not seen.
-The images come in a random order (statistics/selection.py), so consecutive ones make fair batches. A batch counts once: a score
+The images come in a random order (common/selection.py), so consecutive ones make fair batches. A batch counts once: a score
 of batches has wide intervals because there are few batches.
 """
 

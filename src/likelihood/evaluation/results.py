@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from likelihood import scores
-from likelihood.common import images
+from likelihood.common import images, selection
 from likelihood.common.errors import InputError
 from likelihood.common.units import in_unit
 from likelihood.evaluation import comparison, metrics
 from likelihood.scores import codecs
-from likelihood.statistics import selection
 
 DIGITS = 4  # finer than the error of any of these numbers, and a diff stays readable
 

@@ -55,9 +55,15 @@ def roc(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def write(folder: Path, table: pd.DataFrame, curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]) -> None:
-    """Write likelihoods.parquet, histogram.csv, and roc_<model>.csv of every model into an existing folder."""
+def write(
+    folder: Path,
+    table: pd.DataFrame,
+    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+    auroc: dict[str, dict[str, float]],
+) -> None:
+    """Write likelihoods.parquet, histogram.csv, auroc.csv, and roc_<model>.csv of every model into an existing folder."""
     table.to_parquet(folder / "likelihoods.parquet", index=False)
+    pd.DataFrame(auroc).rename_axis("out").to_csv(folder / "auroc.csv")
     histogram(table).to_csv(folder / "histogram.csv", index=False)
     for model, by_out in curves.items():
         roc(by_out).to_csv(folder / f"roc_{model}.csv", index=False)
