@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from likelihood.statistics.measure import measured, sets_of, write
 from torch import Tensor
 
 from likelihood.analyses.dissection import dissect
@@ -27,6 +26,7 @@ from likelihood.common import selection, stage
 from likelihood.common.params import MODELS
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
+from likelihood.statistics.measure import measured, sets_of, write
 
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     analysis, benchmark = arguments.analysis, arguments.benchmark
-    settings = json.loads((Path("data/settings") / benchmark / "analyses.json").read_text(encoding="utf-8"))
+    settings = params.resolved(benchmark, "analyses")
     folder = Path("data/analyses") / benchmark / analysis
     if analysis == "claims":
         claims(benchmark, settings, folder)

@@ -24,9 +24,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--benchmark", required=True, help="a name under benchmarks: in params.yaml")
     benchmark = parser.parse_args().benchmark
-    values = params.load()
-    entry = params.of_benchmark(values, benchmark)
-    sets = {name: own.find(name, values["own"], OWN) for name in (entry["in"], *entry["out"])}
+    entry = params.resolved(benchmark, "sets")
+    sets = {name: own.find(name, entry["own"], OWN) for name in (entry["in"], *entry["out"])}
     in_set = sets[entry["in"]]
     origin.bring()
     for dataset in sets.values():

@@ -9,18 +9,17 @@ A single flow of constant volume also has out/<model>/curvature.json, its second
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from likelihood.statistics.measure import sets_of, statistics, write
 
-from likelihood.common import images, stage
+from likelihood.common import images, params, stage
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.statistics import curvature
+from likelihood.statistics.measure import sets_of, statistics, write
 
 
 def members(folder: Path) -> dict[str, LikelihoodModel]:
@@ -58,7 +57,7 @@ def main() -> None:
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     side, name, benchmark = arguments.side, arguments.model, arguments.benchmark
-    settings = json.loads((Path("data/settings") / benchmark / name / "scoring.json").read_text(encoding="utf-8"))
+    settings = params.resolved(benchmark, f"{name}/scoring")
     models = members(Path("data/models") / benchmark / name)
     first = next(iter(models.values()))
     tables = {}

@@ -12,7 +12,6 @@ with the same in-set, gives its results again.
 
 import argparse
 import functools
-import json
 import os
 import sys
 from pathlib import Path
@@ -23,7 +22,7 @@ import torch
 from dvclive import Live
 from lightning_fabric import Fabric
 
-from likelihood.common import images, stage
+from likelihood.common import images, params, stage
 from likelihood.training import processes
 from likelihood.training.loop import Schedule, Training
 from likelihood.training.mutated import Mutated
@@ -35,7 +34,7 @@ SCHEDULE = ("lr", "batch_size", "epochs", "epoch_images", "warmup", "clip_norm")
 
 def train(fabric: Fabric, name: str, benchmark: str) -> None:
     """Train a model, once per seed, in this process its share of every batch; the first process writes."""
-    settings = json.loads((Path("data/settings") / benchmark / name / "training.json").read_text(encoding="utf-8"))
+    settings = params.resolved(benchmark, f"{name}/training")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS has no deterministic algorithms
     torch.use_deterministic_algorithms(True, warn_only=True)
     for seed in settings["seeds"]:

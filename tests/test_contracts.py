@@ -1,4 +1,4 @@
-"""Contracts of the tree: what a stage imports is among its deps, imports go one way, what is committed is an output."""
+"""Contracts of the tree: what a stage imports is among its deps, imports go one way, what is committed is an output, limits."""
 
 import ast
 import functools
@@ -12,25 +12,27 @@ import yaml
 from tests.helpers import ROOT, git
 
 SRC = ROOT / "src"
+PACKAGE = SRC / "likelihood"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-TRAININGS = {"train_vae", "train_pixelcnn", "train_glow"}
-LAYERS = ["errors", "units", "counts", "selection", "contrast", "data", "nn", "models", "training", "progress"]
-LAYERS += ["gradients", "regret", "curvature"]
-LAYERS += [
-    "codecs",
-    "densities",
+FAMILIES = ("vae", "pixelcnn", "glow")
+TRAININGS = {f"train_{family}" for family in FAMILIES}
+# A package imports those before it, and itself.
+LAYERS = [
+    "common",
+    "data",
+    "models",
+    "settings",
+    "training",
+    "statistics",
+    "analyses",
     "scores",
-    "metrics",
-    "comparison",
-    "calibration",
-    "detector",
-    "tables",
+    "evaluation",
     "figures",
-    "heatmap",
-    "samples",
-    "claimfigures",
-    "contactsheet",
+    "claims",
 ]
+LAYERS += ["detection", "docs", "commands", "cli"]
+TORCHLESS = ["check", "download", "preprocess", "calibrate", "evaluate", "evaluate_variant", "evaluate_analysis", "plot", "rank"]
+NETWORKS = {"train.py", "score.py", "analyse.py"}  # import a family by its name
 
 
 def module_file(name):
@@ -64,179 +66,103 @@ def closure(files):
     return seen
 
 
-def models(stage, any_other):
-    """The models of a stage's matrix; `any_other` stands for those that params.yaml names."""
-    found = stage.get("matrix", {}).get("model", [None])
-    return found if isinstance(found, list) else [any_other]
+def family_files(stage_name, model):
+    """The files of the families that a stage may import by name."""
+    if stage_name in TRAININGS:
+        return (PACKAGE / "models" / stage_name.removeprefix("train_")).glob("*.py")
+    return (PACKAGE / "models" / model).glob("*.py") if model else (PACKAGE / "models").rglob("*.py")
 
 
 def cells():
-    """(stage, model or None) of every stage, with its deps written out for that model."""
+    """(stage, model or None) of every stage."""
     for name, stage in STAGES.items():
-        for model in models(stage, any_other="vae"):
-            if name in TRAININGS:
-                model = name.removeprefix("train_")
-            yield pytest.param(stage, model, id=f"{name}-{model}" if model else name)
+        models = stage.get("matrix", {}).get("model", [None])
+        yield from (pytest.param(name, model, id=f"{name}-{model}" if model else name) for model in models)
 
 
-TORCHLESS = [
-    "check",
-    "download",
-    "preprocess",
-    "calibrate",
-    "evaluate",
-    "evaluate_other",
-    "compare",
-    "explain",
-    "plot",
-    "rank",
-    "readme",
-]
-# The registry that a script imports from by a name.
-LAZY = {"check.py": "data", "download.py": "data"}
-LAZY |= {"train_companion.py": "models", "score_companion.py": "models", "probe.py": "models"}
-LAZY |= {"dissect.py": "data", "curve.py": "data", "explain.py": "data"}
+def commands(stage):
+    return [stage["cmd"]] if isinstance(stage["cmd"], str) else stage["cmd"]
 
 
-@pytest.mark.parametrize(("stage", "model"), list(cells()))
-def test_every_file_a_stage_imports_is_among_its_deps(stage, model):
-    commands = [stage["cmd"]] if isinstance(stage["cmd"], str) else stage["cmd"]
-    (script,) = {ROOT / shlex.split(command)[1] for command in commands}
-    lazy = LAZY.get(script.name)
-    registry = set((SRC / "likelihood" / lazy).glob("*.py")) if lazy else set()  # what its name in params.yaml may import
-    if model and script.stem not in TORCHLESS:
-        registry.add(SRC / "likelihood" / "models" / f"{model}.py")
-    deps = [ROOT / dep.replace("${item.model}", model or "") for dep in stage["deps"] if "${item.benchmark}" not in dep]
-    for file in closure({script, *registry}):
+@pytest.mark.parametrize(("name", "model"), list(cells()))
+def test_every_file_a_stage_imports_is_among_its_deps(name, model):
+    stage = STAGES[name]
+    scripts = {ROOT / shlex.split(command)[1] for command in commands(stage)}
+    by_name = set().union(*(family_files(name, model) for script in scripts if script.name in NETWORKS))
+    deps = [ROOT / dep.replace("${item.model}", model or "") for dep in stage["deps"] if dep.startswith("src/")]
+    for file in closure({*scripts, *by_name}):
         if file.stat().st_size:  # an empty __init__.py changes nothing
             assert any(file == dep or dep in file.parents for dep in deps), f"{file.relative_to(ROOT)} is not a dep"
     for dep in deps:
-        assert dep.exists() or not dep.is_relative_to(SRC), f"{dep.relative_to(ROOT)} does not exist"
+        assert dep.exists(), f"{dep.relative_to(ROOT)} does not exist"
+    assert scripts <= set(deps)
 
 
-@pytest.mark.parametrize("script", TORCHLESS)
-def test_stages_without_a_network_import_no_torch(script):
-    code = f"import sys; sys.path.insert(0, 'src'); import {script}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+@pytest.mark.parametrize("name", sorted(TRAININGS))
+def test_a_training_depends_on_little_code(name):
+    family = name.removeprefix("train_")
+    code = {dep for dep in STAGES[name]["deps"] if dep.startswith("src/")}
+    package = "src/likelihood/"
+    assert code == {"src/train.py", *(package + part for part in ("common", "training", "models/shared", f"models/{family}"))}
+    assert not STAGES[name].get("params")  # data/settings/<benchmark>/<model>/training.json has them
+
+
+def test_stages_without_a_network_import_no_torch():
+    code = "import sys; sys.path.insert(0, 'src')\nfor name in {}:\n __import__(name)\n if 'torch' in sys.modules: sys.exit(name)"
+    run = subprocess.run([sys.executable, "-c", code.format(TORCHLESS)], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def layer(file):
-    return LAYERS.index(file.relative_to(SRC / "likelihood").parts[0].removesuffix(".py"))
+    return LAYERS.index(file.relative_to(PACKAGE).parts[0].removesuffix(".py"))
 
 
 def test_imports_go_one_way():
-    for file in sorted((SRC / "likelihood").rglob("*.py")):
-        if file.parent == SRC / "likelihood" and file.name == "__init__.py":
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if file.parent == PACKAGE and file.name == "__init__.py":
             continue
         for imported in imports(file):
-            assert SRC / "likelihood" in imported.parents, f"{file} imports a stage"
+            assert PACKAGE in imported.parents, f"{file} imports a stage"
             if imported.name != "__init__.py" or imported.stat().st_size:
                 assert layer(imported) <= layer(file), f"{file.relative_to(ROOT)} imports {imported.relative_to(ROOT)}"
 
 
-def test_no_file_is_long():
-    for file in [*SRC.rglob("*.py"), *(ROOT / "tests").glob("*.py"), *(ROOT / "bench").glob("*.py")]:
-        assert len(file.read_text().splitlines()) <= 250, file
+@pytest.mark.parametrize("family", FAMILIES)
+def test_reading_a_family_opens_few_files(family):
+    model = PACKAGE / "models" / family / "model.py"
+    opened = {file for file in closure({model}) if PACKAGE / "models" in file.parents}
+    print(f"{family}: {len(opened)} files below models/")
+    assert len(opened) <= 8
 
 
-def test_every_committed_result_is_an_output_of_the_lock():
-    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())
-    outs = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", [])]
+def test_the_house_keeps_its_measures(capsys):
+    lines = {name: len((ROOT / name).read_text().splitlines()) for name in ("dvc.yaml", "dvc.lock", "params.yaml")}
+    sizes = [len(file.read_text().splitlines()) for file in SRC.rglob("*.py")]
+    found = {
+        **lines,
+        "stages": len(STAGES),
+        "dep lines": sum(len(stage["deps"]) for stage in STAGES.values()),
+        "Python files in src": len(sizes),
+        "of at most 50 lines": sum(size <= 50 for size in sizes),
+    }
+    limits = {"dvc.yaml": 400, "dvc.lock": 10_000, "params.yaml": 160, "stages": 17, "dep lines": 150}
+    limits |= {"Python files in src": 85, "of at most 50 lines": 20}
+    with capsys.disabled():
+        print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))
+    assert all(found[name] <= limits[name] for name in limits)
+
+
+def test_every_committed_result_is_an_output_of_the_pipeline():
+    """Of a cell of dvc.yaml, whether dvc.lock still has it or not: `likelihood audit` says what is older than its code."""
+    outs = [out if isinstance(out, str) else next(iter(out)) for stage in STAGES.values() for kind in ("outs", "metrics", "plots")
+            for out in stage.get(kind, [])]  # fmt: skip
+    heads = [out.split("${")[0] for out in outs if out.startswith(("metrics", "plots"))]
     for file in git("ls-files", "metrics", "plots").splitlines():
         if not file.endswith(".gitignore"):
-            assert any(file == out or file.startswith(out + "/") for out in outs), file
-
-
-def test_the_readme_s_table_is_that_of_the_metrics():
-    run = subprocess.run([sys.executable, "src/readme.py", "--check"], cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-
-
-COMPANIONS, COMPARISONS = {"train_companion", "score_companion"}, {"compare_companion", "compare_probe"}
-FURTHER = {"probe", "dissect", "explain"}
-OTHER = {"train_other", "score_other", "evaluate_other"}
-# Which stages a change of a parameter reruns by itself; by the longest of these keys that begins the parameter's.
-RERUNS = {
-    "seed": {
-        "preprocess",
-        "score_in",
-        "score_out",
-        "calibrate",
-        "evaluate",
-        *TRAININGS,
-        *COMPANIONS,
-        *COMPARISONS,
-        *FURTHER,
-        *OTHER,
-    },
-    "run": set(),
-    "benchmarks.in": {"evaluate_other", "download", "exhibit", "explain", "plot", "rank"},
-    "benchmarks.out": {"evaluate_other", "download", "evaluate", *COMPARISONS, "curve", "exhibit", "explain", "plot", "rank"},
-    "benchmarks.vae": {"evaluate_other", "train_vae", "train_companion", "plot", "rank"},
-    "benchmarks.pixelcnn": {"evaluate_other", "train_pixelcnn", "train_companion", "plot", "rank"},
-    "benchmarks.glow": {"evaluate_other", "train_glow", "train_companion", "plot", "rank"},
-    "own": {"download"},
-    "preprocess": {"preprocess"},
-    "model": {*TRAININGS, "train_companion", "train_other", "evaluate_other", "plot"},
-    "vae": {"train_vae", "train_companion", "plot"},
-    "pixelcnn": {"train_pixelcnn", "train_companion", "plot"},
-    "glow": {"train_glow", "train_companion", "plot"},
-    "companions.benchmarks": set(),
-    "companions.names": set(),
-    "companions.seeds": COMPANIONS,
-    "companions.mutation": {"train_companion"},
-    "probes": set(),
-    "others": set(),
-    "claims.benchmarks": set(),
-    "claims.curvature": set(),
-    "claims.images": {"dissect"},
-    "score.images": {"preprocess", "score_in", "score_out", "score_companion", "score_other", "probe"},
-    "score.draws.vae": {"score_in-vae", "score_out-vae", "dissect-vae", "score_companion"},
-    "score.draws.pixelcnn": {"score_in-pixelcnn", "score_out-pixelcnn", "dissect-pixelcnn", "score_companion"},
-    "score.draws.glow": {"score_in-glow", "score_out-glow", "dissect-glow", "score_companion"},
-    "evaluate.bootstrap": {"evaluate", "evaluate_other", *COMPARISONS},
-    "evaluate.images": {"evaluate", "evaluate_other", *COMPARISONS, "probe"},
-    "plot": {"plot", "evaluate_other"},
-}
-
-
-def leaves(values, prefix=()):
-    """Dotted names of all parameters."""
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, (*prefix, key))
-        else:
-            yield ".".join((*prefix, key))
-
-
-PARAMETERS = yaml.safe_load((ROOT / "params.yaml").read_text())
-
-
-def declares(stage, parameter):
-    """For which models a stage declares a parameter: {None} for all, or the models of its matrix; empty for none."""
-    found = set()
-    for model in models(stage, any_other="made"):
-        for declared in stage.get("params", []):
-            if isinstance(declared, dict):
-                continue  # `check` has the whole file
-            name = declared.replace("${item.model}", str(model)).replace("${item.benchmark}", "fashion_mnist")
-            if parameter == name or parameter.startswith(name + "."):
-                found.add(model if "${item.model}" in declared else None)
-    return found
-
-
-@pytest.mark.parametrize(
-    "parameter", [p for p in leaves(PARAMETERS) if not p.startswith("benchmarks.") or ".fashion_mnist." in p]
-)
-def test_a_parameter_reruns_the_stages_it_should(parameter):
-    generic = parameter.replace("benchmarks.fashion_mnist", "benchmarks")
-    key = max((k for k in RERUNS if generic == k or generic.startswith(k + ".")), key=len, default=None)
-    assert key is not None, f"{parameter} is in no row of the table"
-    direct = {f"{name}-{m}" if m else name for name, stage in STAGES.items() for m in declares(stage, parameter)}
-    assert direct == RERUNS[key]
+            assert any(file.startswith(head) for head in heads), file
 
 
 def test_an_out_set_reaches_no_training():
-    for name in ("check", *TRAININGS, "train_companion", "train_other"):
-        assert not any("/out" in dep for dep in STAGES[name]["deps"])
+    for name in ("check", *TRAININGS, "train_variant"):
+        assert not any("/out" in dep or "sets.json" in dep for dep in STAGES[name]["deps"])
         assert not any(".out" in str(parameter) for parameter in STAGES[name].get("params", []))

@@ -130,8 +130,8 @@ def ensemble(results: Results) -> Iterator[Finding]:
                 (one,) = row.itertuples()
                 auroc = cells[benchmark, model, "ensemble", out]
                 text = (
-                    f"{results.pair(benchmark, out)}, {model_title(model)}: AUROC of the ensemble {auroc:.3f}, of {one.seeds} seeds"
-                    f" {one.auroc_mean:.3f} ± {one.auroc_std:.3f}"
+                    f"{results.pair(benchmark, out)}, {model_title(model)}: AUROC of the ensemble {auroc:.3f}, of"
+                    f" {one.seeds} seeds {one.auroc_mean:.3f} ± {one.auroc_std:.3f}"
                 )
                 yield Finding(text, auroc < 0.5)
 
@@ -144,9 +144,9 @@ def made(results: Results) -> Iterator[Finding]:
             bits = results.summary[benchmark][model]["bits_per_dim"]
             pictures = [value for name, value in bits.items() if name not in ("noise", "constant")]
             text = (
-                f"{set_title(results.entries[benchmark]['in'])}, {model_title(model)}: bits/dim {levels['most']:.3f} for grey level"
-                f" {levels['most_likely']}, {levels['least']:,.3f} for {levels['least_likely']}, {bits['noise']:,.3f} for noise,"
-                f" {min(pictures):,.3f} to {max(pictures):,.3f} for sets of pictures"
+                f"{set_title(results.entries[benchmark]['in'])}, {model_title(model)}: bits/dim {levels['most']:.3f} for grey"
+                f" level {levels['most_likely']}, {levels['least']:,.3f} for {levels['least_likely']}, {bits['noise']:,.3f} for"
+                f" noise, {min(pictures):,.3f} to {max(pictures):,.3f} for sets of pictures"
             )
             yield Finding(text, levels["most"] < min(pictures) and bits["noise"] > max(pictures))
 
@@ -158,8 +158,8 @@ def samples(results: Results) -> Iterator[Finding]:
         for model in MODELS if found else ():
             share = found["samples"][out]
             text = (
-                f"{results.pair(benchmark, out)}, {model_title(model)}: a random forest takes {share[model]:.0%} of the samples for"
-                f" in-distribution, {share['test']:.0%} of unseen test images and {share[out]:.0%} of unseen foreign ones"
+                f"{results.pair(benchmark, out)}, {model_title(model)}: a random forest takes {share[model]:.0%} of the samples"
+                f" for in-distribution, {share['test']:.0%} of unseen test images and {share[out]:.0%} of unseen foreign ones"
             )
             yield Finding(text, share[model] > 0.5)
 

@@ -86,8 +86,9 @@ def cost_table(results: dict[str, Any]) -> str:
     ]
     for row in results["rows"]:
         lines.append(
-            f"| {row['benchmark']} | {model_title(row['model'])} | {row['parameters']:,} | {row['images']:,} | {row['petaflop']:.1f}"
-            f" | {row['gigabytes']:.2f} | {row['hours']:.2f} | {row['here_gflops']:.0f} | {row['here_days']:.2f} |"
+            f"| {row['benchmark']} | {model_title(row['model'])} | {row['parameters']:,} | {row['images']:,}"
+            f" | {row['petaflop']:.1f} | {row['gigabytes']:.2f} | {row['hours']:.2f} | {row['here_gflops']:.0f}"
+            f" | {row['here_days']:.2f} |"
         )
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ Tables, figures and detectors call a score by its name here. Names are given in 
 from collections.abc import Callable, Collection
 from functools import partial
 
-from likelihood.scores import companions, complexity, density, likelihood, pixels
+from likelihood.scores import complexity, density, likelihood, pixels, variants
 from likelihood.scores.base import Sample, Score
 
 __all__ = ["SCORES", "Sample", "Score", "applicable", "get", "needing", "pooling"]
@@ -30,13 +30,13 @@ SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
     "code_kde": density.CodeKde,
     "bare_code_kde": density.BareCodeKde,
     "gradient_density": density.GradientDensity,
-    # Companions and gradients
-    "background_ratio": companions.BackgroundRatio,
-    "local_ratio": companions.LocalRatio,
-    "ensemble": companions.Ensemble,
-    "waic": companions.Waic,
-    "gradient_norm": companions.GradientNorm,
-    "likelihood_regret": companions.LikelihoodRegret,
+    # Variants and gradients
+    "background_ratio": variants.BackgroundRatio,
+    "local_ratio": variants.LocalRatio,
+    "ensemble": variants.Ensemble,
+    "waic": variants.Waic,
+    "gradient_norm": variants.GradientNorm,
+    "likelihood_regret": variants.LikelihoodRegret,
     # Pixels
     "mean": pixels.Mean,
     "pixel_variance": pixels.PixelVariance,

@@ -17,7 +17,7 @@ class Sample(NamedTuple):
 
     images: np.ndarray  # uint8 (N, C, H, W)
     codes: pd.DataFrame  # code lengths in nats, one column per codec (likelihood/scores/codecs.py)
-    # Of one model, in nats: `log_prob` and its parts; where there are any, those of its companions as `<statistic>@<member>`,
+    # Of one model, in nats: `log_prob` and its parts; where there are any, those of a variant as `<statistic>@<kind>`,
     # and what takes gradients: `gradient_norm`, `gradient_norm.<layer>`, `regret`. Or `log_prob_<model>` of all models. Or no
     # column at all.
     statistics: pd.DataFrame

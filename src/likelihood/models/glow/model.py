@@ -14,12 +14,14 @@ References:
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from likelihood.common.errors import InputError
 from likelihood.models.glow.bijections import ActNorm, Bijection, Center, InvertibleConv1x1, Logit, Squeeze
@@ -89,7 +91,7 @@ class Level(nn.Module):
     def initialize(self, x: Tensor) -> Tensor:
         """Initialise every step on the output of the one before; return y."""
         y = self.squeeze.initialize(x)
-        for step in self.steps:
+        for step in tqdm(self.steps, desc="initialisation", unit="step", leave=False, disable=None):  # large images take a while
             y = step.initialize(y)
         return y
 
@@ -112,9 +114,9 @@ class Glow(LikelihoodModel):
     def __init__(
         self,
         shape: Shape,
-        scales: int,
-        steps: int,
-        hidden: int,
+        scales: Annotated[int, Field(ge=1, le=8)],
+        steps: Annotated[int, Field(ge=1, le=256)],
+        hidden: Annotated[int, Field(ge=1, le=4096)],
         coupling: Literal["affine", "additive"],
         preprocessing: Literal["logit", "scale"],
         levels: int = 256,

@@ -15,10 +15,11 @@ References:
     [2] PixelCNN++ (Salimans et al., 2017), https://arxiv.org/abs/1701.05517
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -47,7 +48,12 @@ class PixelCNN(LikelihoodModel):
     lower_bound: ClassVar[bool] = False
 
     def __init__(
-        self, shape: Shape, layers: int, channels: int, pixels: Literal["softmax", "mixture"], levels: int = 256
+        self,
+        shape: Shape,
+        layers: Annotated[int, Field(ge=1, le=100)],
+        channels: Annotated[int, Field(ge=3, le=4096)],
+        pixels: Literal["softmax", "mixture"],
+        levels: int = 256,
     ) -> None:
         super().__init__(shape, levels)
         next_pixel = PIXELS[pixels](channels, shape[0], levels)

@@ -16,10 +16,11 @@ References:
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from likelihood.models.shared.base import LikelihoodModel, Shape
@@ -48,8 +49,8 @@ class VAE(LikelihoodModel):
         self,
         shape: Shape,
         network: Literal["dense", "convolutional"],
-        hidden: int,
-        latent: int,
+        hidden: Annotated[int, Field(ge=1, le=65_536)],
+        latent: Annotated[int, Field(ge=1, le=4096)],
         likelihood: Literal["logistic", "bernoulli"],
         levels: int = 256,
     ) -> None:

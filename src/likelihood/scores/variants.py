@@ -1,4 +1,4 @@
-"""Scores that need more than a model's own statistics: companions, which are trained further, or gradients.
+"""Scores that need more than a model's own statistics: those of variants of it, which are trained too, or gradients.
 
     BackgroundRatio     -(log p(x) - log p_background(x)): against a model of images of which a part of the values is random [1]
     LocalRatio          -(log p(x) - log p_local(x)): against a local model, one that sees a few pixels around [2]
@@ -9,7 +9,7 @@
 
 BackgroundRatio: both models share what any image has, so that the ratio is about what is particular to the in-set. Our deviation:
 [1] chooses the share of random values, and how much the background's weights decay, by a third data set; here the share is a
-parameter that was not tuned (`companions.mutation`), and there is no decay.
+parameter that was not tuned (`mutation` of the variant), and there is no decay.
 
 LocalRatio: near pixels tell much the same in all images, and make up most of a likelihood; what is left is what only the in-set's
 larger shapes explain. Our local model is a PixelCNN of one layer.
@@ -37,7 +37,7 @@ from likelihood.scores.base import Sample, Score
 
 
 def seeds(sample: Sample) -> np.ndarray:
-    """Log-likelihoods of a model and of its companions of other seeds: (N, seeds) in nats."""
+    """Log-likelihoods of a model and of its variant of other seeds: (N, seeds) in nats."""
     return sample.statistics.filter(regex=r"^log_prob(@\d+)?$").to_numpy(np.float64)
 
 

@@ -1,0 +1,160 @@
+"""Whether params.yaml is right: by its schema first, then by what several values mean together; one sentence for a mistake."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from likelihood.common.errors import InputError
+from likelihood.common.params import MODELS
+from likelihood.data import base as data
+from likelihood.data import own
+from likelihood.settings import resolve
+from likelihood.settings.schema import ANALYSES, at, families, parameters, words
+
+RESERVED = ("train", "val", "test", "bits_per_dim", "nats")  # what stands beside the sets in tables and metrics
+TAKEN = ("claims", "detectors", "scores")  # and beside the benchmarks
+BESIDE = ("all", "none", "images", "tables", "figures", "contact", *MODELS, *ANALYSES)  # and beside the variants
+LONGEST = 200  # characters of a message that are the user's own
+
+
+def check(values: dict[str, Any]) -> None:
+    """Raise InputError at the first value that is not allowed, naming its key, the value and what is allowed."""
+    taken = next((name for name in families() if name in (*BESIDE[:6], *TAKEN, *sections()) and name not in MODELS), None)
+    if taken:
+        raise InputError(f"src/likelihood/models/{taken}: {taken!r} has a meaning of its own; give the family another name")
+    try:
+        parameters().model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"params.yaml: {sentence(values, error.errors()[0])}") from None
+    own_sets(values["own"])
+    for name in values["benchmarks"]:
+        if not re.fullmatch(r"\w[\w-]{0,99}", name, re.ASCII) or name in TAKEN:
+            allowed = "a name of up to 100 of a-z, A-Z, 0-9, _ and -, and none of"
+            raise InputError(f"params.yaml: benchmarks.{shown(name)} must be {allowed} {', '.join(TAKEN)}")
+    for name, variant in values["variants"].items():
+        if not re.fullmatch(r"[a-z0-9_]{1,100}", name) or name in BESIDE:
+            allowed = "a name of up to 100 of a-z, 0-9 and _, and none of"
+            raise InputError(f"params.yaml: variants.{shown(name)} must be {allowed} {', '.join(BESIDE)}")
+        if variant["family"] not in values:
+            raise InputError(f"params.yaml: variants.{name}.family is {variant['family']!r}; add a section {variant['family']}")
+    named("run", values["run"], values["benchmarks"], "benchmarks")
+    named("run_variants", values["run_variants"], values["variants"], "variants")
+    for name in values["run_variants"]:
+        if values["seed"] in values["variants"][name].get("seeds", []):
+            own_seeds = "which is `seed` itself; a variant needs seeds of its own"
+            raise InputError(f"params.yaml: variants.{name}.seeds holds {values['seed']}, {own_seeds}")
+    for name in values["benchmarks"]:
+        benchmark(name, values)
+
+
+def sections() -> tuple[str, ...]:
+    """The keys of params.yaml that are not families."""
+    return tuple(name for name in parameters().model_fields if name not in families())
+
+
+def sentence(values: dict[str, Any], error: dict[str, Any]) -> str:
+    """What pydantic found, as a sentence."""
+    place = tuple(
+        part for k, part in enumerate(error["loc"]) if not (k == 2 and error["loc"][0] == "variants" and part in families())
+    )
+    key = ".".join(shown(part) for part in place if isinstance(part, str))
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] == "extra_forbidden":
+        section = at(error["loc"][:-1])[0]
+        return f"{key} is not a known key; known here: {', '.join(section.model_fields)}"
+    if error["type"] == "union_tag_not_found" and isinstance(error["input"], dict):
+        return f"{key}.family is missing"
+    if error["type"] == "union_tag_invalid":
+        return f"{key}.family is {quoted(error['input']['family'])}; it must be one of {', '.join(families())}"
+    if error["type"] == "invalid_key" or (place and place[-1] == "[key]"):
+        return f"{key.removesuffix('.[key]')} must be a name; write it in quotes"
+    kind, field = at(error["loc"])
+    last = next((k for k, part in enumerate(place) if isinstance(part, int)), None)  # of a list: the whole list is named
+    value = error["input"]
+    if last is not None:
+        kind, field = at(error["loc"][: len(error["loc"]) - (len(place) - last)])
+        value = values
+        for part in place[:last]:
+            value = value[part]
+    if field is None or (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return f"{key} is {quoted(value)}; it must hold keys and values"
+    if error["type"] in ("dict_type", "model_type"):
+        return f"{key} is {quoted(value)}; it must hold keys and values"
+    if error["type"] == "too_short" and key == "benchmarks":
+        return "benchmarks must map names to benchmarks, at least one"
+    return f"{key} is {quoted(value)}; it must be {words(field)}"
+
+
+def named(key: str, names: list[str], defined: dict[str, Any], section: str) -> None:
+    """Refuse a name that a section does not define."""
+    for name in names:
+        if name not in defined:
+            known = ", ".join(defined) or "none"
+            raise InputError(f"params.yaml: {key} names {quoted(name)}, which {section} does not define; defined: {known}")
+
+
+def own_sets(declared: dict[str, Any]) -> None:
+    """Refuse names of the user's own data sets that mean something else."""
+    for name in declared:
+        if not re.fullmatch(r"[a-z0-9_]{1,100}", name) or name in (*RESERVED, *data.names()):
+            taken = ", ".join((*RESERVED, *data.names()))
+            raise InputError(
+                f"params.yaml: own.{shown(name)} must be a name of a-z, 0-9 and _, and none of {taken}, nor longer than 100"
+            )
+
+
+def benchmark(name: str, values: dict[str, Any]) -> None:
+    """Check one entry of `benchmarks`, and the settings that its models and enabled variants get."""
+    here, entry = f"benchmarks.{name}", values["benchmarks"][name]
+    sets = [*data.names(), *values["own"]]
+    for key, given in (("in", [entry["in"]]), ("out", entry["out"])):
+        for one in given:
+            if one not in sets:
+                raise InputError(f"params.yaml: {here}.{key} is {quoted(one)}; it must be one of {', '.join(sets)}")
+    same_shape(here, entry, values["own"])
+    for family in families():
+        if family in entry and family not in values:
+            raise InputError(f"params.yaml: {here}.{family} changes what is not there; add a section {family}")
+    height, width, *_ = own.find(entry["in"], values["own"], Path()).shape
+    for model in (*MODELS, *values["run_variants"]):
+        found = resolve.training(values, name, model)
+        family, loop = found["family"], found["loop"]
+        if loop["batch_size"] > loop["epoch_images"]:
+            raise InputError(
+                f"params.yaml: {model}.batch_size is {loop['batch_size']} for benchmark {name}; it must not exceed"
+                f" epoch_images, {loop['epoch_images']}"
+            )
+        scales = found["architecture"].get("scales", 0) if family == "glow" else 0
+        if height % 2**scales or width % 2**scales:
+            halved = f"images of {height}×{width} cannot be halved as often"
+            raise InputError(f"params.yaml: {model}.scales is {scales} for benchmark {name}, but {halved}")
+
+
+def same_shape(here: str, entry: dict[str, Any], declared: dict[str, Any]) -> None:
+    """Refuse an in-set that cannot be trained on, and out-sets that are the in-set or have other shapes."""
+    in_set = own.find(entry["in"], declared, Path())
+    if isinstance(in_set, data.Made):
+        raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which is made up; an in-set is of pictures")
+    if isinstance(in_set, data.Published) and "train" not in in_set.splits:
+        raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which has no training images; it can be an out-set")
+    for out in entry["out"]:
+        if out == entry["in"]:
+            raise InputError(f"params.yaml: {here}.out holds {out!r}, which is its in-set; name other sets")
+        out_set = own.find(out, declared, Path())
+        if not isinstance(out_set, data.Made) and out_set.shape != in_set.shape:
+            shapes = f"{entry['in']} has {in_set.shape}, {out} has {out_set.shape}"
+            raise InputError(f"params.yaml: {here} mixes image shapes: {shapes}; all sets of one benchmark must have the same")
+
+
+def shown(text: object) -> str:
+    """A key as a message shows it: on one line, without what a terminal would obey, and not too long."""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def quoted(value: object) -> str:
+    """A value likewise, as Python writes it."""
+    return shown(repr(value))
