@@ -22,7 +22,7 @@ from torch import Tensor
 from likelihood.analyses.dissection import dissect
 from likelihood.analyses.gradients import log_norms
 from likelihood.analyses.regret import regret
-from likelihood.common import selection, stage
+from likelihood.common import params, selection, stage
 from likelihood.common.params import MODELS
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel

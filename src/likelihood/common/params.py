@@ -69,7 +69,7 @@ def of_benchmark(values: dict[str, Any], benchmark: str) -> dict[str, Any]:
 
 
 def resolved(benchmark: str, name: str) -> dict[str, Any]:
-    """What `check` resolved for a benchmark (settings/resolve.py), as `glow/training` or `sets`; InputError where it is absent."""
+    """What `check` resolved for a benchmark (settings/resolve.py), as `glow/training` or `sets`; InputError if it is absent."""
     path = Path("data/settings") / benchmark / f"{name}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
