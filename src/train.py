@@ -1,9 +1,9 @@
 """Stages `train_vae`, `train_pixelcnn`, `train_glow`, `train_variant`: train one model, or variant, on a benchmark's in-set.
 
 Reads data/settings/<benchmark>/<model>/training.json, which `check` resolves from params.yaml, and data/processed/<benchmark>/in.
-Writes the weights of the best epoch to data/models/<benchmark>/<model>/best.safetensors and those of some epochs to snapshots/;
-DVCLive writes curves and sample grids to metrics/<benchmark>/train/<model>/. A variant that names its seeds has a folder seed_<n>
-for each in both places.
+Writes the weights of the best epoch to data/models/<benchmark>/<model>/best.safetensors and, of the three models, those of some
+epochs to snapshots/; DVCLive writes curves and sample grids to metrics/<benchmark>/train/<model>/. A variant that names its seeds
+has a folder seed_<n> for each in both places.
 
 The state after every epoch is in data/trainings/, or in the folder named by the environment variable LIKELIHOOD_TRAININGS, under
 a hash of settings, data and code. An interrupted training goes on from there, and one that was done before, for another benchmark
@@ -68,7 +68,7 @@ def train_seed(fabric: Fabric, settings: dict[str, Any], seed: int, source: Path
         training.restore(*fabric.broadcast((record.state, len(record.epochs))))
         for epoch in training.epochs():
             record.add(epoch, training.state())
-        record.finish(weights)
+        record.finish(weights, snapshots=not settings["variant"])
 
 
 def kept_at(settings: dict[str, Any], seed: int, source: Path) -> Path:

@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Something the user can mend: a parameter, a file, an image, the environment."""
+    """Something the user can fix: a parameter, a file, an image, the environment."""

@@ -4,7 +4,8 @@
 
 A later value wins; an empty one in a family's section inherits. `write` makes, below data/settings/<benchmark>/,
 
-    <model or variant>/training.json    family; seeds; named, whether the variant names them; mutation; loop; architecture
+    <model or variant>/training.json    family; variant (whether it is one); seeds; named (whether the variant names them);
+                                        mutation; loop; architecture
     <model or variant>/scoring.json     seed, images per set, draws of noise per image
     analyses.json                       seed; images per set that are scored, compared, and used for claims; draws by model;
                                         natural out-sets
@@ -45,6 +46,7 @@ def training(values: dict[str, Any], benchmark: str, model: str) -> dict[str, An
     variant, settings = values["variants"].get(model, {}), merged(values, benchmark, model)
     return {
         "family": variant.get("family", model),
+        "variant": model in values["variants"],
         "seeds": variant.get("seeds", [values["seed"]]),
         "named": "seeds" in variant,
         "mutation": variant.get("mutation", 0.0),

@@ -5,7 +5,7 @@
 An *epoch* is `epoch_images` images, whatever the size of the data set: the unit of validation, snapshots and curves. Step t
 draws its images and its noise from (seed, t) for the global batch, and every process takes its share, so a run does not depend
 on their number. The best epoch is that of the lowest bits/dim on held-out in-distribution images; out-of-distribution images
-never come here. What a step draws depends on nothing before it, so weights and Adam's moments are all that going on needs.
+never come here. A step draws independently of those before it, so a training goes on from weights and Adam's moments alone.
 
 References:
     [1] Adam (Kingma & Ba, 2015), https://arxiv.org/abs/1412.6980
@@ -39,9 +39,9 @@ class Schedule:
 
     Arguments:
         lr: peak learning rate of Adam.
-        batch_size: images a step, over all processes.
+        batch_size: images per step, over all processes.
         epochs: number of epochs.
-        epoch_images: images an epoch.
+        epoch_images: images per epoch.
         warmup: fraction of all steps over which lr rises from 0.
         clip_norm: largest norm of the gradient of the loss in bits/dim (nats where the model reports nats, divided by D log 2).
         seed: of the order of images and of the noise.
@@ -57,7 +57,7 @@ class Schedule:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps an epoch."""
+        """Optimiser steps per epoch."""
         return max(1, self.epoch_images // self.batch_size)
 
     def lr_at(self, step: int) -> float:

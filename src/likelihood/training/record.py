@@ -104,9 +104,10 @@ class Record:
         """A file of an epoch that waits for the end of the training."""
         return self.progress.folder / "snapshots" / f"epoch_{epoch.number:03d}{suffix}"
 
-    def finish(self, folder: Path) -> None:
-        """Put the weights of the best epoch and the snapshots into the folder of the model."""
+    def finish(self, folder: Path, snapshots: bool) -> None:
+        """Put the weights of the best epoch, and the `snapshots` if they are wanted, into the folder of the model."""
         checkpoint.save(folder / "best.safetensors", self.best, *self.built)
-        (folder / "snapshots").mkdir(exist_ok=True)
-        for file in (self.progress.folder / "snapshots").glob("*.safetensors"):
-            shutil.copy(file, folder / "snapshots")
+        if snapshots:
+            (folder / "snapshots").mkdir(exist_ok=True)
+            for file in (self.progress.folder / "snapshots").glob("*.safetensors"):
+                shutil.copy(file, folder / "snapshots")

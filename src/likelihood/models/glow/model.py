@@ -102,7 +102,7 @@ class Glow(LikelihoodModel):
     Arguments:
         shape: (C, H, W); H and W must be divisible by 2 ** scales.
         scales: how often the image is squeezed (the paper's L).
-        steps: flow steps a scale (the paper's K).
+        steps: flow steps per scale (the paper's K).
         hidden: width of the couplings' networks.
         coupling: `affine`, or `additive` for a flow of constant volume.
         preprocessing: `logit` or `scale`.

@@ -45,7 +45,7 @@ def logistic_log_prob(x: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -
 
 
 class DiscretizedLogistic:
-    """A logistic distribution rounded to `levels` grey levels; two outputs a pixel, mean and log-scale."""
+    """A logistic distribution rounded to `levels` grey levels; two outputs per pixel, mean and log-scale."""
 
     outputs = 2
 
@@ -70,7 +70,7 @@ class DiscretizedLogistic:
 
 
 class Bernoulli:
-    """Binary pixels; grey levels are binarised by x >= levels / 2. One output a pixel, the logit of 1."""
+    """Binary pixels; grey levels are binarised by x >= levels / 2. One output per pixel, the logit of 1."""
 
     outputs = 1
 

@@ -5,7 +5,7 @@
 Scored by the importance-weighted bound, w = P(x | z) p(z) / q(z | x) with z = mean + exp(logvar / 2) · e [2].
 
 Our deviations: the pixel likelihood is a proper one of 8-bit values, a discretised logistic with mean and scale from the
-decoder [3] (so the last layer has two outputs a pixel), where [1] has Bernoulli units on grey levels, which is no likelihood
+decoder [3] (so the last layer has two outputs per pixel), where [1] has Bernoulli units on grey levels, which is no likelihood
 of them. `likelihood="bernoulli"` is the classical model made honest: images are binarised first, a pixel is 1 when its value
 is at least half of the grey levels (128 of 256), and log_prob is that of the binary image, reported in nats.
 
