@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from likelihood.common.params import MODELS
 from likelihood.figures.titles import model_title, set_title
 
-MODELS = ("vae", "pixelcnn", "glow")
+TABLES = Path("metrics/scores")
 FOREIGN = ("fashion_mnist", "fashion_mnist_wide", "cifar10_30k")  # benchmarks whose foreign images are simpler
 SWAPPED = ("mnist", "svhn_10k")
-ADDITIVE = ("fashion_mnist_additive", "cifar10_30k_additive")
+ADDITIVE = "glow_additive"  # the variant of constant volume
 FAMOUS = {  # the pairs of [1]
     "fashion_mnist": ("mnist", "mnist_5k"),
     "mnist": ("fashion_mnist",),
@@ -38,7 +39,7 @@ class Results(NamedTuple):
 
     entries: dict[str, Any]  # of params.yaml
     summary: dict[str, dict[str, Any]]  # metrics/<benchmark>/ood/metrics.json
-    claims: Path  # metrics/claims
+    variants: dict[str, dict[str, Any]]  # metrics/<benchmark>/variants
     seeds: pd.DataFrame
     scores: pd.DataFrame
 
@@ -54,8 +55,8 @@ class Results(NamedTuple):
         return f"{set_title(self.entries[benchmark]['in'])} → {set_title(out)}"
 
     def read(self, benchmark: str, name: str) -> Any:  # noqa: ANN401
-        """A result of the stages `dissect`, `explain` and `curve`: a dictionary or a table, or None when it does not exist."""
-        path = self.claims / benchmark / name
+        """A file of metrics/scores/<benchmark>, as claims/explain.json: a dictionary or a table, or None where it is absent."""
+        path = TABLES / benchmark / name
         if not path.exists():
             return None
         return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text(encoding="utf-8"))
@@ -71,10 +72,20 @@ def likelier(results: Results, benchmarks: tuple[str, ...], models: tuple[str, .
             yield Finding(f"{results.pair(benchmark, out)}, {model_title(model)}: {text}", (auroc < 0.5) == inverted)
 
 
+def additive(results: Results) -> Iterator[Finding]:
+    """Whether out-sets are more likely than test images under a flow of constant volume."""
+    for benchmark, out in results.famous(FOREIGN):
+        found = results.variants.get(benchmark, {}).get(ADDITIVE)
+        if found:
+            bits, auroc = found["bits_per_dim"], found[out]["auroc"]
+            text = f"{bits['test']:.3f} and {bits[out]:.3f} bits/dim, AUROC {auroc:.3f}"
+            yield Finding(f"{results.pair(benchmark, out)}, {model_title(ADDITIVE)}: {text}", auroc < 0.5)
+
+
 def split(results: Results) -> Iterator[Finding]:
     """Whether the log-determinant favours the out-set and log p(z) does not."""
     for benchmark, out in results.famous(FOREIGN):
-        found = results.read(benchmark, "explain.json")
+        found = results.read(benchmark, "claims/explain.json")
         if found:
             z, volume = (found["split"][part]["auroc"][out] for part in ("log_pz", "ladj"))
             text = f"{results.pair(benchmark, out)}: AUROC of −log p(z) {z:.3f}, of the flow's −log |det| {volume:.3f}"
@@ -83,8 +94,8 @@ def split(results: Results) -> Iterator[Finding]:
 
 def curvature(results: Results) -> Iterator[Finding]:
     """Whether variances alone predict the sign of the gap under a flow of constant volume."""
-    for benchmark, out in results.famous(ADDITIVE):
-        found = results.read(benchmark, "curvature.json")
+    for benchmark, out in results.famous(FOREIGN):
+        found = results.read(benchmark, f"{ADDITIVE}/curvature.json")
         if found:
             gap, variance = found["gaps"][out], found["total_variance"]
             text = (
@@ -101,7 +112,7 @@ def training(results: Results) -> Iterator[Finding]:
     """Whether foreign images are more likely at every snapshot."""
     for benchmark, out in results.famous(FOREIGN):
         for model in MODELS:
-            table = results.read(benchmark, f"{model}.csv")
+            table = results.read(benchmark, f"claims/{model}.csv")
             if table is not None:
                 rows = table[(table["experiment"] == "epoch") & (table["set"] == out)].sort_values("at")
                 values = ", ".join(f"{auroc:.3f}" for auroc in rows["auroc"])
@@ -139,7 +150,7 @@ def ensemble(results: Results) -> Iterator[Finding]:
 def made(results: Results) -> Iterator[Finding]:
     """Whether a constant image is more likely than any set, and noise less likely."""
     for benchmark in FOREIGN + SWAPPED:
-        found = results.read(benchmark, "explain.json")
+        found = results.read(benchmark, "claims/explain.json")
         for model, levels in (found or {}).get("constants", {}).items():
             bits = results.summary[benchmark][model]["bits_per_dim"]
             pictures = [value for name, value in bits.items() if name not in ("noise", "constant")]
@@ -154,7 +165,7 @@ def made(results: Results) -> Iterator[Finding]:
 def samples(results: Results) -> Iterator[Finding]:
     """Whether most samples look in-distribution."""
     for benchmark, out in results.famous(FOREIGN):
-        found = results.read(benchmark, "explain.json")
+        found = results.read(benchmark, "claims/explain.json")
         for model in MODELS if found else ():
             share = found["samples"][out]
             text = (
@@ -168,7 +179,7 @@ def contrast(results: Results) -> Iterator[Finding]:
     """Whether the likelihood rises with each reduction of contrast."""
     for benchmark, out in results.famous(FOREIGN):
         for model in MODELS:
-            table = results.read(benchmark, f"{model}.csv")
+            table = results.read(benchmark, f"claims/{model}.csv")
             for name in ("test", out) if table is not None else ():
                 rows = table[(table["experiment"] == "contrast") & (table["set"] == name)].sort_values("at", ascending=False)
                 means = list(rows["mean"])
@@ -182,7 +193,7 @@ def contrast(results: Results) -> Iterator[Finding]:
 def entropy(results: Results) -> Iterator[Finding]:
     """Whether sets of smaller compressed size are more likely: rank correlation over pictures, constants and noise."""
     for benchmark in FOREIGN + SWAPPED:
-        found = results.read(benchmark, "explain.json")
+        found = results.read(benchmark, "claims/explain.json")
         for model in MODELS if found else ():
             bits = results.summary[benchmark][model].get("bits_per_dim", {})
             names = [name for name in found["code"] if name in bits]

@@ -1,4 +1,4 @@
-"""Which committed results are older than their code, parameters or data: `python src/audit.py`, or `make audit`.
+"""Which committed results are older than their code, parameters or data: `likelihood audit`, or `make audit`.
 
 dvc.lock records what every result was made from. `dvc status` compares that with the current tree, in a copy without data where
 every benchmark of dvc.lock is enabled, so disabled ones are checked too. Data and weights, which the copy lacks, are compared
@@ -6,6 +6,7 @@ within dvc.lock: a stage must have read what the stage before it wrote. Every fi
 read-only file there, which a disk may have damaged. Exit status 1 when an enabled stage is stale or a file is damaged.
 """
 
+import argparse
 import contextlib
 import hashlib
 import json
@@ -21,23 +22,16 @@ import yaml
 
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
+from likelihood.settings import resolve
 
-# The lists of params.yaml that enable the cells of stages; the first part of a cell's name is its benchmark.
-LISTS = {
-    "run": ("download",),
-    "companions.benchmarks": ("train_companion",),
-    "probes.benchmarks": ("probe",),
-    "others.benchmarks": ("train_other",),
-    "claims.benchmarks": ("dissect", "explain"),
-    "claims.curvature": ("curve",),
-}
-NAMES = {"companions.names": "train_companion", "probes.names": "probe", "others.names": "train_other"}  # and the second part
+# The lists of params.yaml that enable the cells of stages. A cell is named <stage>@<benchmark>, or <stage>@<benchmark>-<name>.
+NAMES = {"run_variants": "train_variant", "run_analyses": "analyse"}
 HIDDEN = "[core]\n    no_scm = true\n"  # the copy has no history
 
 
-def run(*command: str, folder: Path) -> str:
+def output(*command: str, folder: Path) -> str:
     """What a command prints; InputError with its last line when it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = subprocess.output(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         raise InputError(f"{' '.join(command[-3:])} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return done.stdout
@@ -45,7 +39,7 @@ def run(*command: str, folder: Path) -> str:
 
 def copy(root: Path, folder: Path) -> None:
     """Copy the tree as git sees it, with changes and new files, without shipped/; and link the user's own images."""
-    for name in run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root).split("\0"):
+    for name in output("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root).split("\0"):
         if name and not name.startswith("shipped/") and (root / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, folder / name)
@@ -58,27 +52,24 @@ def copy(root: Path, folder: Path) -> None:
 
 
 def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
-    """The parameters with everything enabled that dvc.lock names."""
+    """The parameters with everything enabled that dvc.lock names and params.yaml still defines."""
     cells = [name.partition("@")[::2] for name in lock]
-    chosen = {key: [cell.split("-")[0] for name, cell in cells if name in stages] for key, stages in LISTS.items()}
-    chosen |= {key: [cell.split("-", 1)[1] for name, cell in cells if name == only] for key, only in NAMES.items()}
-    new = json.loads(json.dumps(values))
-    for key, found in chosen.items():
-        *section, last = key.split(".")
-        (new[section[0]] if section else new)[last] = [
-            each for each in dict.fromkeys(found) if key in NAMES or each in values["benchmarks"]
-        ]
+    benchmarks = dict.fromkeys(cell.split("-")[0] for name, cell in cells if name == "download")
+    new = {**values, "run": [name for name in benchmarks if name in values["benchmarks"]]}
+    for key, stage_name in NAMES.items():
+        found = dict.fromkeys(cell.split("-", 1)[1] for name, cell in cells if name == stage_name)
+        new[key] = [name for name in found if key != "run_variants" or name in values["variants"]]
     return new
 
 
 def names(folder: Path) -> set[str]:
     """Every stage that the folder's parameters enable."""
-    return set(run(sys.executable, "-m", "dvc", "stage", "list", "--name-only", folder=folder).split())
+    return set(output(sys.executable, "-m", "dvc", "stage", "list", "--name-only", folder=folder).split())
 
 
 def status(folder: Path) -> dict[str, list[Any]]:
     """What has changed according to DVC, by stage."""
-    return json.loads(run(sys.executable, "-m", "dvc", "status", "--json", folder=folder))
+    return json.loads(output(sys.executable, "-m", "dvc", "status", "--json", folder=folder))
 
 
 def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str, str]) -> list[str]:
@@ -133,14 +124,17 @@ class Audit(NamedTuple):
 
 def audit(root: Path) -> Audit:
     """Check every stage of dvc.lock and dvc.yaml in `root`."""
-    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    lock = yaml.load((root / "dvc.lock").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         copy(root, folder)
+        values = params.load(folder / "params.yaml")
+        resolve.write(values, folder / "data" / "settings")  # as the stage `check` does
         inside = names(folder)
         enabled = stale(folder, lock, inside)
-        values = params.load(folder / "params.yaml")
-        (folder / "params.yaml").write_text(yaml.safe_dump(everything(values, lock), sort_keys=False), encoding="utf-8")
+        values = everything(values, lock)
+        (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        resolve.write(values, folder / "data" / "settings")
         known = names(folder)
         disabled = stale(folder, lock, (known & lock.keys()) - inside)
     disabled |= {name: ["it is not a stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known)}
@@ -150,7 +144,7 @@ def audit(root: Path) -> Audit:
 
 def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
     """The files of DVC's cache whose content differs from the MD5 in their name, each with the outputs it belongs to."""
-    cache = Path(run(sys.executable, "-m", "dvc", "cache", "dir", folder=root).strip()) / "files" / "md5"
+    cache = Path(output(sys.executable, "-m", "dvc", "cache", "dir", folder=root).strip()) / "files" / "md5"
     owners: dict[str, list[str]] = {}
     for out in (out for entry in lock.values() for out in entry.get("outs", [])):
         owners.setdefault(out["md5"], []).append(out["path"])
@@ -178,7 +172,8 @@ def report(title: str, found: dict[str, list[str]]) -> None:
         print(f"{title}: {reason}: {', '.join(stages)}")
 
 
-def main() -> None:
+def run(_arguments: argparse.Namespace) -> int:
+    """Print what is stale or damaged; the exit status."""
     root = Path.cwd()
     if not (root / "dvc.lock").exists():
         raise InputError("dvc.lock is not here: run `dvc repro` first, from the folder of the project")
@@ -190,10 +185,7 @@ def main() -> None:
     for path, outs in found.damaged.items():
         print(f"damaged: {path}, in the cache for {', '.join(outs) or 'an earlier result'}")
     if found.damaged:
-        raise InputError("files of the cache are damaged: delete them and the outputs listed with them, then run `dvc repro`")
-    if found.enabled:
-        raise InputError("results of enabled stages are stale: run `dvc repro` and commit what it changes")
-
-
-if __name__ == "__main__":
-    stage.run(main)
+        stage.say("files of the cache are damaged: delete them and the outputs listed with them, then run `dvc repro`")
+    elif found.enabled:
+        stage.say("results of enabled stages are stale: run `dvc repro` and commit what it changes")
+    return 1 if found.damaged or found.enabled else 0

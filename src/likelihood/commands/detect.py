@@ -1,35 +1,254 @@
-"""Which images are unlike those that models were trained on: `python src/detect.py --benchmark fashion_mnist IMAGES…`
-
-IMAGES are pictures, folders of pictures, read through with all below them, and .npz files (key `images`, uint8, of the models'
-shape). Pictures are turned as their camera says, cut, resampled and coloured into that shape, as own images are; of a file of
-several pictures each is looked at, `two.tiff[1]`. One line an image: whether it is flagged, that is p ≤ the rate of false alarms
-asked for; p, the share of held-out in-distribution images that are at least as outlying by the chosen score
-(evaluation/calibration.py); bits/dim of every model. `--output` writes everything about every image instead, as .csv or .json,
-whole or not at all.
-
-Exit status: 0 nothing flagged, 1 something flagged, 2 anything else: bad input, no place for the results, or a file that could
-not be read; the others are done all the same.
-"""
+"""`likelihood detect`: look at the images of files, judge them, say what was seen."""
 
 import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from likelihood.detection import command
+import numpy as np
+from tqdm import tqdm
+
+from likelihood.common import counts, images, params
+from likelihood.common.errors import InputError
+from likelihood.data import own, pictures
+from likelihood.data.lossy import lossy
+from likelihood.data.names import said, shown
+from likelihood.detection.command import FAILED
+from likelihood.detection.verdicts import Lines, Table
+
+if TYPE_CHECKING:  # PyTorch takes seconds: it is imported once all that can be wrong without it has been looked at
+    from likelihood.detection.detector import Detector
+
+FLAGGED = 1
+MOST = 0.5  # of the pictures: from there on a warning is due
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog=__doc__.split("\n\n")[-1])
-    parser.add_argument("images", nargs="+", metavar="IMAGES", help="pictures, folders of pictures, .npz files")
-    parser.add_argument("--benchmark", required=True, help="a name under benchmarks: in params.yaml, trained or pulled")
-    parser.add_argument("--model", action="append", help="use this model only; may be given again; all three by default")
-    parser.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
-    parser.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the least that can be told")
-    parser.add_argument("--output", type=Path, help="write everything about every image to this .csv or .json")
-    arguments = parser.parse_args()
-    from likelihood.detection import inspection  # here, so that a library that is missing does not end in the status 1 of Python
+class Shape(NamedTuple):
+    """Of the models' images."""
 
-    return inspection.detect(arguments)
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """As Pillow names it."""
+        return self.width, self.height
+
+    @property
+    def mode(self) -> str:
+        """The kind of pixels, as Pillow names it."""
+        return own.MODES[self.channels]
+
+    @property
+    def array(self) -> tuple[int, ...]:
+        """Of one image: (H, W) or (H, W, 3)."""
+        return (self.height, self.width) if self.channels == 1 else (self.height, self.width, self.channels)
 
 
-if __name__ == "__main__":
-    command.run(main)
+class Named(NamedTuple):
+    """An image, canonical uint8, or why there is none; what it is called; what had been done to it."""
+
+    name: str
+    pixels: np.ndarray | None
+    fault: str = ""
+    resized: bool = False
+    lossy: bool = False
+
+
+def files(names: list[str]) -> list[Path]:
+    """The files named, and those in the folders named, each once. InputError where one does not exist."""
+    found: dict[Path, Path] = {}
+    repeated = 0
+    for name in names:
+        path = Path(name)
+        if not name or not os.path.lexists(path):
+            raise InputError(f"{shown(name) or 'an empty name'} does not exist: name pictures, folders or .npz files")
+        place = Path(os.path.realpath(path))
+        for each in pictures.files(path) if path.is_dir() else [path]:
+            key = place / each.relative_to(path)
+            repeated += key in found
+            found.setdefault(key, each)
+    if not found:
+        raise InputError(f"{', '.join(map(shown, names))}: there is no file in it")
+    if repeated:
+        print(f"note: {repeated} of the files were named twice; each is looked at once", file=sys.stderr)
+    return list(found.values())
+
+
+def read(path: Path, shape: Shape) -> Iterator[Named]:
+    """The images of one file."""
+    try:
+        if path.suffix.lower() == ".npy":
+            raise InputError(f"{shown(path)} is a single array: save it with numpy.savez_compressed(path, images=...)")
+        if path.suffix.lower() == ".npz":
+            for number, image in enumerate(array(path, shape)):
+                yield Named(f"{shown(path)}[{number}]", image)
+        else:
+            for name, picture in pictures.read(path):
+                pixels = np.asarray(pictures.fit(picture, shape.size, shape.mode))
+                yield Named(name, pixels, resized=picture.size != shape.size, lossy=lossy(path))
+    except InputError as error:
+        yield Named(shown(path), None, str(error))
+
+
+def array(path: Path, shape: Shape) -> np.ndarray:
+    """The images of an .npz file."""
+    pictures.regular(path)
+    try:
+        pixels = images.load_npz(path)
+    except InputError as error:
+        raise InputError(said(error, path)) from None
+    if pixels.shape[1:] != shape.array:
+        raise InputError(f"{shown(path)} holds images of shape {pixels.shape[1:]}; the models know {shape.array}")
+    return pixels
+
+
+def batches(found: list[Path], shape: Shape, size: int) -> Iterator[list[Named]]:
+    """The images of files in order, some at a time, so that a folder of any size fits into memory."""
+    batch: list[Named] = []
+    given = 0
+    with tqdm(found, unit="file", leave=False, disable=None) as bar:
+        for path in bar:
+            for image in read(path, shape):
+                batch.append(image)
+                if len(batch) == size:
+                    yield batch
+                    given, batch = given + size, []
+                    bar.set_postfix(images=given)  # a single file may hold most of them
+        if batch:
+            yield batch
+
+
+class Seen:
+    """Counts of what was looked at, and the sentences about them.
+
+    Arguments:
+        prepared: shares of the pictures trained on that were `resized` and `lossy`.
+    """
+
+    def __init__(self, prepared: dict[str, float]) -> None:
+        self.flagged = self.images = self.skipped = self.unlike = 0
+        self.kinds = {what: 0 for what, share in prepared.items() if share <= MOST}  # what the training set was not
+        self.alike = pictures.Alike()
+
+    def add(self, good: list[Named], flagged: int) -> None:
+        """Count the images of a batch."""
+        self.flagged, self.images = self.flagged + flagged, self.images + len(good)
+        for image in good:
+            self.alike.add(image.pixels)
+            found = [what for what in self.kinds if getattr(image, what)]
+            self.unlike += bool(found)
+            for what in found:
+                self.kinds[what] += 1
+
+    def warnings(self) -> Iterator[str]:
+        """What makes the verdicts doubtful."""
+        if alike := self.alike.sentence():
+            yield f"{alike} once converted"
+        if self.unlike > MOST * self.images:
+            words = {"resized": "had to be resized", "lossy": "are of lossy formats"}
+            much = " and ".join(f"{count} {words[what]}" for what, count in self.kinds.items() if count)
+            yield (
+                f"of {self.images} images {much}, unlike most that the models were trained on:"
+                " more are flagged than the rate says (docs/detect.md)"
+            )
+
+
+def load(benchmark: str, models: list[str] | None) -> "Detector":
+    """The detector of a benchmark. InputError where a file of it is missing or damaged."""
+    import torch
+
+    from likelihood.detection.detector import Detector
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        detector = Detector.load(project(), benchmark, models, device)
+        others = detector.other_codecs()
+    except InputError:
+        raise
+    except (ValueError, LookupError, TypeError) as error:
+        place = f"data/detectors/{benchmark}"
+        reason = said(error, Path(place))
+        raise InputError(f"{place} is damaged ({reason}): delete it and run `dvc checkout` or `dvc repro`") from None
+    if others:
+        print(f"warning: calibrated with other versions of {', '.join(others)}: run `dvc repro`", file=sys.stderr)
+    return detector
+
+
+def chosen(detector: "Detector", score: str | None) -> str:
+    """The score that flags: the one named, or the density of code lengths, of all models if there are several."""
+    from likelihood.evaluation import comparison
+
+    name = score
+    if name is None:
+        models = detector.facts["models"]
+        if 1 < len(detector.models) < len(models):
+            some = " and ".join(detector.models)
+            raise InputError(f"no score of all models is calibrated for {some} alone: name one by --score")
+        name = f"{comparison.ALL_MODELS if len(detector.models) == len(models) > 1 else next(iter(detector.models))}.code_kde"
+    if name not in detector.names:
+        raise InputError(f"there is no score {name!r}; there are {', '.join(detector.names)}")
+    return name
+
+
+def told(detector: "Detector", rate: float | None) -> float:
+    """The rate of false alarms: the one asked for, or 0.05, or the least that the calibration images can tell."""
+    least, wanted = detector.least_rate(), counts.RATE if rate is None else rate
+    if least <= wanted:
+        return wanted
+    reason = f"{round(1 / least) - 1} calibration images cannot tell rates below {counts.rounded_up(least)}"
+    needed = f"{wanted:g} takes {counts.for_rate(wanted)} held-out images"
+    if rate is not None:
+        raise InputError(
+            f"--rate is {rate:g}; {reason}, and {needed}: ask for another, or raise preprocess.validation_fraction"
+            " and train again"
+        )
+    print(f"note: --rate is {least:.4f} here: {reason}, and {needed}", file=sys.stderr)
+    return least
+
+
+def project() -> Path:
+    """The folder of the project: the current one, or else that which this package lies in."""
+    here, source = Path.cwd(), Path(__file__).resolve().parents[3]
+    return here if (here / params.FILE).exists() or not (source / params.FILE).exists() else source
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look at all images; the exit status."""
+    params.of_benchmark(params.load(project() / params.FILE), arguments.benchmark)
+    if arguments.rate is not None and not 0.0 < arguments.rate < 1.0:
+        raise InputError(f"--rate is {arguments.rate:g}: it must be above 0 and below 1")
+    with Lines() if arguments.output is None else Table(arguments.output) as output:
+        found = files(arguments.images)
+        detector = load(arguments.benchmark, arguments.model)
+        score, rate = chosen(detector, arguments.score), told(detector, arguments.rate)
+        seen = judged(detector, score, rate, found, output)
+    for sentence in seen.warnings():
+        print(f"warning: {sentence}", file=sys.stderr)
+    flagged = f"{seen.flagged} of {seen.images} images flagged by {score}"
+    print(f"{flagged} at a rate of false alarms of {rate:g}; {seen.skipped} skipped", file=sys.stderr)
+    return FAILED if seen.skipped else FLAGGED if seen.flagged else 0
+
+
+def judged(detector: "Detector", score: str, rate: float, found: list[Path], output: Lines | Table) -> Seen:
+    """Judge the images of files, write what is found, count it."""
+    from likelihood.detection.detector import BATCH
+
+    seen = Seen(detector.facts["prepared"])
+    with closing(batches(found, Shape(*detector.shape), BATCH)) as every:
+        for batch in every:
+            for bad in (image for image in batch if image.pixels is None):
+                tqdm.write(f"skipped: {bad.fault}", file=sys.stderr)
+                seen.skipped += 1
+            good = [image for image in batch if image.pixels is not None]
+            if good:
+                table = detector(np.stack([image.pixels for image in good]))
+                table.insert(0, "image", [image.name for image in good])
+                table.insert(1, "flagged", table[f"{score}.p"] <= rate)
+                output.add(table, score)
+                seen.add(good, int(table["flagged"].sum()))
+    return seen

@@ -1,4 +1,4 @@
-"""Mean ± standard deviation over the seeds of a sweep: `python src/summarize.py` after `dvc exp run --queue -S seed=0,1,2 …`.
+"""Mean ± standard deviation over the seeds of a sweep: `likelihood summarize` after `dvc exp run --queue -S seed=0,1,2 …`.
 
 Reads the finished experiments that derive from the last commit, and that commit itself, whose results count as another seed.
 Those that agree in every parameter but `seed` form one group and one Markdown table: mean bits/dim (nats for binarised images) of
@@ -6,13 +6,13 @@ the in-set's test images and of each out-set, and AUROC of −log p, by model. T
 with equal parameters count once. A line above each table says in which parameters its group differs from the others.
 """
 
+import argparse
 import statistics
 from collections.abc import Iterator
 from typing import Any
 
 import dvc.api
 
-from likelihood.common import stage
 from likelihood.common.errors import InputError
 from likelihood.figures.titles import AXIS, model_title, set_title
 
@@ -92,9 +92,7 @@ def table(groups: dict[Settings, dict[int, dict[str, Any]]]) -> str:
     return "\n".join(parts)
 
 
-def main() -> None:
+def run(_arguments: argparse.Namespace) -> int:
+    """Print the tables; the exit status."""
     print(table(collect(finished())), end="")
-
-
-if __name__ == "__main__":
-    stage.run(main)
+    return 0

@@ -96,12 +96,9 @@ def prepare() -> None:
 
 def answer(main: Callable[[], int]) -> int:
     """What `main` returns, or 2."""
-    found = []
     try:
-        stage.run(lambda: found.append(main()))
-    except SystemExit as stopped:  # help, arguments that argparse refuses, or a sentence
-        if isinstance(stopped.code, str):
-            print(stopped.code, file=sys.stderr)
+        return main()
+    except SystemExit as stopped:  # help, or arguments that argparse refuses
         return FAILED if stopped.code else 0
     except BrokenPipeError:
         raise
@@ -111,10 +108,13 @@ def answer(main: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         print(f"error: {error}: use the Python of .venv, which `make repro` makes", file=sys.stderr)
         return FAILED
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        text = stage.sentence(error)
+        if text is None:
+            traceback.print_exc()
+        else:
+            stage.say(f"error: {text}")
         return FAILED
-    return found[0]
 
 
 def flushed(status: int) -> int:

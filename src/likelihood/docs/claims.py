@@ -1,4 +1,4 @@
-"""docs/claims.md, which readme.py writes: what Nalisnick et al. (2019) claim, what our runs show, and a verdict by a fixed rule.
+"""docs/claims.md: what Nalisnick et al. (2019) claim, what our runs show, and a verdict by a fixed rule.
 
 A claim is tested on every benchmark and model that has the numbers for it. It is reproduced when all of them show it, not
 reproduced when none does, partly reproduced otherwise. A claim that no committed run can test is left out.
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from likelihood.claims import findings as of
 from likelihood.claims.findings import Finding, Results
+from likelihood.common.params import MODELS
 
 
 class Claim(NamedTuple):
@@ -21,23 +22,23 @@ class Claim(NamedTuple):
 
 
 FIGURES = ("split", "constants", "contrast", "training", "entropy")
-METRICS, EXPLAINED = "metrics/<benchmark>/ood/metrics.json", "metrics/claims/<benchmark>/explain.json"
-DISSECTED = "metrics/claims/<benchmark>/<model>.csv"
+METRICS, EXPLAINED = "metrics/<benchmark>/ood/metrics.json", "metrics/scores/<benchmark>/claims/explain.json"
+DISSECTED = "metrics/scores/<benchmark>/claims/<model>.csv"
 CLAIMS = (
     Claim(
         "Images of a foreign set are more likely than test images of the in-set.",
-        lambda results: of.likelier(results, of.FOREIGN, of.MODELS, inverted=True),
+        lambda results: of.likelier(results, of.FOREIGN, MODELS, inverted=True),
         METRICS,
     ),
     Claim(
         "The effect is asymmetric: with in-set and out-set swapped, the foreign images are less likely.",
-        lambda results: of.likelier(results, of.SWAPPED, of.MODELS, inverted=False),
+        lambda results: of.likelier(results, of.SWAPPED, MODELS, inverted=False),
         METRICS,
     ),
     Claim(
         "It persists in a flow of constant volume (additive couplings, no logit).",
-        lambda results: of.likelier(results, of.ADDITIVE, ("glow",), inverted=True),
-        METRICS,
+        of.additive,
+        "metrics/<benchmark>/variants/glow_additive.json",
     ),
     Claim(
         "In a flow of varying volume, the log-determinant favours the foreign set and log p(z) does not.",
@@ -47,7 +48,7 @@ CLAIMS = (
     Claim(
         "For a flow of constant volume, the data's means and variances predict the sign of the gap (second-order analysis).",
         of.curvature,
-        "metrics/claims/<benchmark>/curvature.json",
+        "metrics/scores/<benchmark>/glow_additive/curvature.json",
     ),
     Claim(
         "It is not overfitting: train and test images are equally likely (here: within a tenth of the gap).",
@@ -99,14 +100,14 @@ def page(results: Results) -> str:
         rows = "\n".join(f"- {finding.text}{'' if finding.holds else ' — **not shown**'}" for finding in findings)
         parts.append(f"## Claim {number}\n\n{claim.text} **{verdict(findings)}**; from `{claim.files}`.\n\n{rows}")
     for benchmark in results.entries:
-        names = [name for name in FIGURES if Path(f"plots/claims/{benchmark}/{name}.png").exists()]
+        names = [name for name in FIGURES if Path(f"plots/{benchmark}/claims/{name}.png").exists()]
         if names:
-            pictures = "\n\n".join(f"![{name}](../plots/claims/{benchmark}/{name}.png)" for name in names)
+            pictures = "\n\n".join(f"![{name}](../plots/{benchmark}/claims/{name}.png)" for name in names)
             parts.append(f"## Figures of {benchmark}\n\n{pictures}")
     head = (
         "# The paper's claims\n\nThe claims of Nalisnick et al. (2019), tested on our runs. A claim is reproduced when every"
         " benchmark and model with the numbers for it shows it, partly reproduced when only some do. AUROC is that of −log p or"
-        " of the score named; below 0.5, foreign images look more normal than test images. Written by `python src/readme.py` from"
+        " of the score named; below 0.5, foreign images look more normal than test images. Written by `likelihood docs` from"
         " `metrics/`."
     )
     return "\n\n".join([head, overview(results, ""), *parts]) + "\n"

@@ -1,4 +1,4 @@
-"""The tables of scores that readme.py writes: the best ones for README, all of them for docs/scores.md."""
+"""The tables of scores: the best ones for README, all of them for docs/scores.md."""
 
 import json
 from collections.abc import Collection
@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from likelihood import scores
-from likelihood.figures.heatmap import MODELS, score_title
-from likelihood.figures.titles import set_title
+from likelihood.figures.heatmap import score_title
+from likelihood.figures.titles import model_title, set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
 KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("none", "png_size"), ("none", "png_distance")}
@@ -73,7 +73,7 @@ def ensembles(
             both = " | ".join(f"{cells.loc[(name, row.model, score, row.out), 'auroc']:.3f}" for score in ("ensemble", "waic"))
             one = cells.loc[(name, row.model, "log_prob", row.out)]
             lines.append(
-                f"| {set_title(entry['in'])} | {set_title(row.out)} | {MODELS[row.model]} | {bits} | {mean_and_deviation(row)}"
+                f"| {set_title(entry['in'])} | {set_title(row.out)} | {model_title(row.model)} | {bits} | {mean_and_deviation(row)}"
                 f" | [{one['auroc_low']:.3f}, {one['auroc_high']:.3f}] | {both} |"
             )
     return "\n".join(lines)
@@ -98,7 +98,7 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, 
     """docs/scores.md."""
     parts = [
         "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) explains how they are"
-        " compared. Written by `python src/readme.py` from `metrics/scores.csv`, `metrics/ranking.json` and"
+        " compared. Written by `likelihood docs` from `metrics/scores.csv`, `metrics/ranking.json` and"
         " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`.",
         "## By the worst natural pair\n\n" + ranked(table, ranking, entries, None),
     ]

@@ -1,7 +1,7 @@
-"""Write docs/{results,scores,claims}.md, and the tables of README.md and the other pages, from metrics/ and bench/*.json.
+"""`likelihood docs`: write docs/{results,scores,claims}.md, and the tables of README.md and other pages, from metrics/ and bench/.
 
 With --check nothing is written; the exit status says whether the pages are up to date. Run it after `dvc repro`, `make bench` or
-`make quality`, before committing: `python src/readme.py`.
+`make quality`, before committing.
 """
 
 import argparse
@@ -30,7 +30,7 @@ HEADLINE = {
     "mnist": "fashion_mnist",
     "svhn_10k": "cifar10_30k",
 }
-BOUNDS = ("vae", "vae_binarised", "glow")  # log_prob is a lower bound, so bits/dim is an upper one
+BOUNDS = ("vae", "glow")  # log_prob is a lower bound, so bits/dim is an upper one
 MADE = [name for name in data.names() if not data.natural(name)]
 # Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our names
 # of the pair; the paper uses the full sets.
@@ -69,7 +69,7 @@ def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float]
     rows = []
     for row in (row for row in summary if row != "images"):
         unit = next(unit for unit in AXIS if unit in summary[row])
-        sign, digits = "≤ " if row in BOUNDS else "", 3 if unit == "bits_per_dim" else 1
+        sign, digits = "≤ " if row.startswith(BOUNDS) else "", 3 if unit == "bits_per_dim" else 1
         rows.append((row, unit, summary[row][unit], f"{sign}{{:.{digits}f}}"))
     return rows
 
@@ -86,17 +86,18 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
             first = shown.setdefault((entry["in"], out), entry)
             for row, unit, means, form in model_rows(summary):
                 model = row.removesuffix("_binarised")
-                changed = {key: value for key, value in entry[model].items() if value != first[model].get(key)}
+                own, theirs = entry.get(model, {}), first.get(model, {})
+                changed = {key: value for key, value in own.items() if value != theirs.get(key)}
                 if entry is not first and not changed:  # the same model, shown above
                     continue
                 likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
                 found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" and not changed else None
                 title = model_title(row) + ("" if unit == "bits_per_dim" else " (nats)")
                 title += "".join(f", {key} {value}" for key, value in changed.items())
-                theirs = "{:.3f} / {:.3f}".format(*paper) if paper else ""
+                published = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 lines.append(
                     f"| {set_title(entry['in'])} | {set_title(out)} | {title} | {summary['images'][out]:,}"
-                    f" | {likelihoods} | {interval(found)} | {theirs} |"
+                    f" | {likelihoods} | {interval(found)} | {published} |"
                 )
     return "\n".join(lines)
 
@@ -134,13 +135,31 @@ def committed(values: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[st
     return results
 
 
-def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
-    """docs/results.md: one table per benchmark."""
-    tables = "\n\n".join(f"## {name}\n\n{table(*found)}" for name, found in results.items())
+def variants(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Metrics of every variant that has some, as one summary of rows per benchmark."""
+    found: dict[str, dict[str, Any]] = {}
+    for benchmark in values["benchmarks"]:
+        for path in sorted((Path("metrics") / benchmark / "variants").glob("*.json")):
+            found.setdefault(benchmark, {}).update(json.loads(path.read_text(encoding="utf-8")))
+    return found
+
+
+def timed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of scores with `seconds` per 1,000 images, where the benchmark of speed has measured it."""
+    keys = ["benchmark", "model", "score"]
+    return table.merge(pd.DataFrame(measured("scores")["rows"], columns=[*keys, "seconds"]), on=keys, how="left")
+
+
+def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]], of_variants: dict[str, dict[str, Any]]) -> str:
+    """docs/results.md: one table per benchmark, with its variants; of several seeds, means over seeds."""
+    tables = "\n\n".join(
+        f"## {name}\n\n{table(entry, {**summary, **of_variants.get(name, {}), 'images': summary['images']})}"
+        for name, (entry, summary) in results.items()
+    )
     return f"""# Results
 
 −log p as a score on every benchmark and out-set; [science.md](science.md#how-it-is-measured) explains the columns. Better scores
-are in [scores.md](scores.md). Written by `python src/readme.py` from `metrics/`.
+are in [scores.md](scores.md). Rows of variants of several seeds are means over seeds. Written by `likelihood docs` from `metrics/`.
 
 ## Every pair of natural sets
 
@@ -150,19 +169,17 @@ are in [scores.md](scores.md). Written by `python src/readme.py` from `metrics/`
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when a file would change")
-    check = parser.parse_args().check
+def pages() -> dict[Path, str]:
+    """The text of every page, by its path."""
     values = params.load()
-    results = committed(values)
-    scored = pd.read_csv("metrics/scores.csv")
+    results, of_variants = committed(values), variants(values)
+    scored = timed(pd.read_csv("metrics/scores.csv"))
     ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))["worst"]
     headline = {name: ({**results[name][0], "out": [out]}, results[name][1]) for name, out in HEADLINE.items() if name in results}
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
     bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
-    shown = Results(entries, {name: summary for name, (_, summary) in results.items()}, Path("metrics/claims"), seeds, scored)
-    timed = [measured(f"results/{path.stem}") for path in sorted((BENCH / "results").glob("*.json"))]
+    shown = Results(entries, {name: summary for name, (_, summary) in results.items()}, of_variants, seeds, scored)
+    runs = [measured(f"results/{path.stem}") for path in sorted((BENCH / "results").glob("*.json"))]
     blocks = {
         README: {
             "results": overview(headline),
@@ -173,25 +190,27 @@ def main() -> None:
             "seeds": scorepage.ensembles(scored, seeds, bits, entries, MADE),
         },
         DOCS / "speed.md": {
-            "bench_results": benchpage.bench_table(timed),
+            "bench_results": benchpage.bench_table(runs),
             "bench_quality": benchpage.quality_table(measured("quality")),
             "bench_growth": benchpage.growth_table(measured("growth")),
         },
         DOCS / "scale.md": {"bench_cost": benchpage.cost_table(measured("cost"))},
         DOCS / "detect.md": {"lossy": benchpage.lossy_table(measured("lossy")), "counts": benchpage.counts_table()},
     }
-    pages = (
-        *((path, rewritten(path, found)) for path, found in blocks.items()),
-        (DOCS / "results.md", page(results)),
-        (DOCS / "scores.md", scorepage.page(scored, seeds, ranking, entries)),
-        (DOCS / "claims.md", claimpage.page(shown)),
-    )
-    for path, new in pages:
-        if not check:
+    return {
+        **{path: rewritten(path, found) for path, found in blocks.items()},
+        DOCS / "results.md": page(results, of_variants),
+        DOCS / "scores.md": scorepage.page(scored, seeds, ranking, entries),
+        DOCS / "claims.md": claimpage.page(shown),
+    }
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the pages, or say whether they are up to date; the exit status."""
+    for path, new in pages().items():
+        if not arguments.check:
             path.write_text(new, encoding="utf-8")
         elif not path.exists() or new != path.read_text(encoding="utf-8"):
-            raise InputError(f"{path} does not match metrics/ and bench/: run `python src/readme.py`")
-
-
-if __name__ == "__main__":
-    stage.run(main)
+            stage.say(f"{path} does not match metrics/ and bench/: run `likelihood docs`")
+            return 1
+    return 0

@@ -1,0 +1,116 @@
+"""`likelihood pull`: bring the shared results of benchmarks, also of those that are not enabled, as dvc.lock names them.
+
+`dvc pull` brings what `run` enables. Here the outputs of any cell in dvc.lock are copied from the DVC remote, each file checked
+against the MD5 that names it and put in its place whole.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from tqdm import tqdm
+
+from likelihood.common import params, stage
+from likelihood.common.errors import InputError
+
+SHARED = ("data/models/", "data/scores/", "data/detectors/", "data/analyses/", "metrics/{}/train/", "plots/{}/tables")
+IMAGES = ("data/raw/", "data/processed/")  # never shared
+
+
+class Missing(Exception):
+    """An object that the remote does not have."""
+
+
+class File(NamedTuple):
+    """A file to bring."""
+
+    path: Path
+    md5: str
+
+
+def outputs(lock: dict[str, Any], benchmark: str) -> dict[str, str]:
+    """MD5 by path of the shared outputs of a benchmark's cells; InputError naming the benchmarks there are."""
+    cells = {name: entry for name, entry in lock.items() if name.partition("@")[2].split("-")[0] == benchmark}
+    if not cells:
+        known = sorted({name.partition("@")[2].split("-")[0] for name in lock if "@" in name})
+        raise InputError(f"dvc.lock has no results of {benchmark!r}; it has those of {', '.join(known) or 'none'}")
+    heads = tuple(head.format(benchmark) for head in SHARED)
+    found = {out["path"]: out["md5"] for entry in cells.values() for out in entry.get("outs", [])}
+    return {path: md5 for path, md5 in found.items() if path.startswith(heads)}
+
+
+class Remote:
+    """The default DVC remote."""
+
+    def __init__(self) -> None:
+        from dvc.repo import Repo
+
+        repo = Repo()
+        self.remote, self.cache = repo.cloud.get_remote_odb(), Path(repo.cache.local.path)
+
+    def read(self, md5: str) -> bytes:
+        """An object. Missing where the remote has none; InputError where it is damaged."""
+        place = self.remote.oid_to_path(md5)
+        try:
+            content = self.remote.fs.cat_file(place)
+        except FileNotFoundError:
+            raise Missing(md5) from None
+        if hashlib.md5(content).hexdigest() != md5.removesuffix(".dir"):
+            raise InputError(f"{place} of the remote is damaged: push it again from where it was made")
+        return content
+
+    def files(self, path: str, md5: str) -> list[File]:
+        """The files of an output."""
+        if not md5.endswith(".dir"):
+            return [File(Path(path), md5)]
+        return [File(Path(path) / entry["relpath"], entry["md5"]) for entry in json.loads(self.read(md5))]
+
+    def kept(self, md5: str) -> bool:
+        """Whether the local cache has an object."""
+        return (self.cache / md5[:2] / md5[2:]).exists()
+
+
+def bring(remote: Remote, file: File) -> bool:
+    """Put a file in its place; whether that was necessary. InputError where other content would be lost."""
+    if file.path.is_file():
+        with file.path.open("rb") as opened:
+            here = hashlib.file_digest(opened, "md5").hexdigest()
+        if here == file.md5:
+            return False
+        if not remote.kept(here):
+            raise InputError(f"{file.path} differs from what dvc.lock names and is nowhere else: move it away, then pull again")
+    content = remote.read(file.md5)
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.path.with_name(f".{file.path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, file.path)
+    return True
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Bring the results; the exit status."""
+    benchmarks = arguments.benchmarks or params.load()["run"]
+    try:
+        lock = yaml.load(Path("dvc.lock").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+    except FileNotFoundError:
+        raise InputError("dvc.lock is not here: run this from the folder of the project") from None
+    wanted = {path: md5 for benchmark in benchmarks for path, md5 in outputs(lock, benchmark).items()}
+    remote, brought, count, lacking = Remote(), 0, 0, []
+    with tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:
+        for path, md5 in bar:
+            try:
+                files = remote.files(path, md5)
+                count += len(files)
+                brought += sum(bring(remote, file) for file in files)
+            except Missing:
+                lacking.append(path)
+    for path in lacking:
+        stage.say(f"note: {path} is not shared")
+    print(f"{brought} of {count} files brought; the others were here")
+    if len(lacking) == len(wanted):
+        raise InputError("the remote has none of these results: push them from where they were made")
+    return 0
