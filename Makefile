@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test audit verify bench quality
+.PHONY: repro test quick audit verify bench quality
 repro: $(READY)
 	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: this folder is not a git repository, which DVC needs: get it by git clone, or run git init in it" >&2; exit 1; }
 	dvc repro
@@ -12,31 +12,36 @@ repro: $(READY)
 test: $(READY)
 	python -m pytest
 
+# The tests that start no pipeline, server or browser.
+quick: $(READY)
+	python -m pytest -m "not slow"
+
 # Name committed results that are older than their code, parameters or data; fails if an enabled stage is among them.
 audit: $(READY)
-	python src/audit.py
+	likelihood audit
 
 # Rerun the enabled benchmarks from scratch and compare their metrics with the committed ones.
 verify: $(READY)
-	python src/verify.py
+	likelihood verify
 
 # Compare the speed with other implementations on this machine, and measure how cost grows; run nothing else meanwhile.
 bench: $(READY)
 	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
-	PYTHONPATH=src python -m bench.run
-	PYTHONPATH=src python -m bench.growth
-	PYTHONPATH=src python -m bench.scores
-	PYTHONPATH=src python -m bench.cost
-	PYTHONPATH=src python -m bench.lossy
+	python -m bench.run
+	python -m bench.growth
+	python -m bench.scores
+	python -m bench.cost
+	python -m bench.lossy
 
 # Bits/dim by minutes of training for every family: 20 minutes; run nothing else meanwhile.
 quality: $(READY)
 	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
 	dvc repro preprocess
-	PYTHONPATH=src python -m bench.quality
+	python -m bench.quality
 
-$(READY): requirements.txt
+$(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one with make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@

@@ -10,65 +10,45 @@ from typing import NoReturn
 
 from likelihood.detection import command
 
-STATUS = "Exit status: 0 all is right, 1 {}, 2 anything else."
-DETECT = """IMAGES are pictures, folders of pictures, read through with all below them, and .npz files (key `images`, uint8, of the
-models' shape). Pictures are turned as their camera says, cut, resampled and coloured into that shape, as own images are; of a file of
-several pictures each is looked at, `two.tiff[1]`. One line per image says whether it is flagged, that is p at most the rate of false
-alarms; p, the share of held-out in-distribution images that are at least as outlying; bits/dim of every model."""
+DETECT = """IMAGES are pictures, folders of pictures, read through with all below them, and .npz files (key `images`,
+uint8, of the models' shape). Pictures are turned as their camera says, cut, resampled and coloured into that shape,
+as own images are; of a file of several pictures each is looked at, `two.tiff[1]`. One line per image says whether it
+is flagged, that is p at most the rate of false alarms; p, the share of held-out in-distribution images that are at
+least as outlying; bits/dim of every model. A file that cannot be read is skipped; the others are judged all the same."""
+
+
+def example(line: str, no: str = "") -> str:
+    """The end of a help text: an example, and what status 1 means."""
+    return f"Example: {line}" + (f"\n\nExit status: 0 all is right, 1 {no}, 2 anything else." if no else "")
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of all commands."""
-    main = argparse.ArgumentParser(
-        prog="likelihood", description=__doc__.splitlines()[0], epilog=example("likelihood detect --help")
-    )
+    form = argparse.RawDescriptionHelpFormatter
+    main = argparse.ArgumentParser("likelihood", description=__doc__.splitlines()[0], epilog=example("likelihood detect --help"))
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, text: str, ending: str, more: str = "") -> argparse.ArgumentParser:
-        form = argparse.RawDescriptionHelpFormatter
-        return commands.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}.\n\n{more}".strip(), epilog=ending, formatter_class=form
-        )
+        description = f"{text[0].upper()}{text[1:]}.\n\n{more}".strip()
+        return commands.add_parser(name, help=text, description=description, epilog=ending, formatter_class=form)
 
-    detect = add(
-        "detect",
-        "tell which images are unlike those that models were trained on",
-        example("likelihood detect --benchmark fashion_mnist photos/ --rate 0.01 --output found.csv", "an image is flagged")
-        + " A file that cannot be read is skipped; the others are judged all the same.",
-        DETECT,
-    )
+    line = "likelihood detect --benchmark fashion_mnist photos/ --rate 0.01 --output found.csv"
+    detect = add("detect", "tell which images are unlike those trained on", example(line, "an image is flagged"), DETECT)
     detect.add_argument("images", nargs="+", metavar="IMAGES", help="pictures, folders of pictures, .npz files")
     detect.add_argument("--benchmark", required=True, help="a name under benchmarks: in params.yaml, trained or pulled")
     detect.add_argument("--model", action="append", help="use this model only; may be given again; all three by default")
     detect.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
     detect.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the smallest that can be told")
     detect.add_argument("--output", type=Path, help="write everything about every image to this .csv or .json")
-    pull = add(
-        "pull",
-        "bring the shared results of benchmarks, enabled or not",
-        example("likelihood pull cifar10_30k"),
-        "Weights, detectors, scores, curves and tables come from the DVC remote, each checked against its MD5 in dvc.lock.",
-    )
+    shared = "Weights, detectors, scores, curves and tables come from the DVC remote, each checked against its MD5 in dvc.lock."
+    pull = add("pull", "bring the shared results of benchmarks, enabled or not", example("likelihood pull cifar10_30k"), shared)
     pull.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help="names in dvc.lock; those of `run` by default")
     docs = add("docs", "write the pages and tables of docs/ and README.md", example("likelihood docs --check", "a page is old"))
     docs.add_argument("--check", action="store_true", help="write nothing; say whether a page would change")
     add("summarize", "print mean and deviation over the seeds of a sweep", example("likelihood summarize"))
-    add(
-        "verify",
-        "run the enabled benchmarks again and compare the numbers",
-        example("likelihood verify", "a number is too far off"),
-    )
-    add(
-        "audit",
-        "name results that are older than code, parameters or data",
-        example("likelihood audit", "an enabled result is stale"),
-    )
+    add("verify", "run the enabled benchmarks again and compare numbers", example("likelihood verify", "a number is too far off"))
+    add("audit", "name results older than code, parameters or data", example("likelihood audit", "an enabled result is stale"))
     return main
-
-
-def example(line: str, no: str = "") -> str:
-    """The end of a help text."""
-    return f"Example: {line}" + (f"\n\n{STATUS.format(no)}" if no else "")
 
 
 def work() -> int:

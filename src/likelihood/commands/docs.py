@@ -1,4 +1,4 @@
-"""`likelihood docs`: write docs/{results,scores,claims}.md, and the tables of README.md and other pages, from metrics/ and bench/.
+"""`likelihood docs`: write docs/{results,scores,claims}.md and the tables of README.md and other pages from metrics/ and bench/.
 
 With --check nothing is written; the exit status says whether the pages are up to date. Run it after `dvc repro`, `make bench` or
 `make quality`, before committing.
@@ -159,7 +159,8 @@ def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]], of_variants:
     return f"""# Results
 
 −log p as a score on every benchmark and out-set; [science.md](science.md#how-it-is-measured) explains the columns. Better scores
-are in [scores.md](scores.md). Rows of variants of several seeds are means over seeds. Written by `likelihood docs` from `metrics/`.
+are in [scores.md](scores.md). Rows of variants of several seeds are means over seeds. Written by `likelihood docs`
+from `metrics/`.
 
 ## Every pair of natural sets
 

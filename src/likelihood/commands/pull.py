@@ -21,7 +21,7 @@ SHARED = ("data/models/", "data/scores/", "data/detectors/", "data/analyses/", "
 IMAGES = ("data/raw/", "data/processed/")  # never shared
 
 
-class Missing(Exception):
+class MissingError(Exception):
     """An object that the remote does not have."""
 
 
@@ -53,12 +53,12 @@ class Remote:
         self.remote, self.cache = repo.cloud.get_remote_odb(), Path(repo.cache.local.path)
 
     def read(self, md5: str) -> bytes:
-        """An object. Missing where the remote has none; InputError where it is damaged."""
+        """An object. MissingError where the remote has none; InputError where it is damaged."""
         place = self.remote.oid_to_path(md5)
         try:
             content = self.remote.fs.cat_file(place)
         except FileNotFoundError:
-            raise Missing(md5) from None
+            raise MissingError(md5) from None
         if hashlib.md5(content).hexdigest() != md5.removesuffix(".dir"):
             raise InputError(f"{place} of the remote is damaged: push it again from where it was made")
         return content
@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
                 files = remote.files(path, md5)
                 count += len(files)
                 brought += sum(bring(remote, file) for file in files)
-            except Missing:
+            except MissingError:
                 lacking.append(path)
     for path in lacking:
         stage.say(f"note: {path} is not shared")

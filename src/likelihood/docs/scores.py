@@ -73,8 +73,8 @@ def ensembles(
             both = " | ".join(f"{cells.loc[(name, row.model, score, row.out), 'auroc']:.3f}" for score in ("ensemble", "waic"))
             one = cells.loc[(name, row.model, "log_prob", row.out)]
             lines.append(
-                f"| {set_title(entry['in'])} | {set_title(row.out)} | {model_title(row.model)} | {bits} | {mean_and_deviation(row)}"
-                f" | [{one['auroc_low']:.3f}, {one['auroc_high']:.3f}] | {both} |"
+                f"| {set_title(entry['in'])} | {set_title(row.out)} | {model_title(row.model)} | {bits}"
+                f" | {mean_and_deviation(row)} | [{one['auroc_low']:.3f}, {one['auroc_high']:.3f}] | {both} |"
             )
     return "\n".join(lines)
 
