@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from bench.comparison import Comparison, rate
-from likelihood.runtime import memory
+from likelihood.common import memory
 
 Group = Callable[[], list[Comparison]]
 

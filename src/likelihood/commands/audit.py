@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from likelihood.commands import lock as lockfile
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 from likelihood.settings import resolve
@@ -124,7 +125,7 @@ class Audit(NamedTuple):
 
 def audit(root: Path) -> Audit:
     """Check every stage of dvc.lock and dvc.yaml in `root`."""
-    lock = yaml.load((root / "dvc.lock").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+    lock = lockfile.load(root)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         copy(root, folder)
@@ -175,8 +176,6 @@ def report(title: str, found: dict[str, list[str]]) -> None:
 def run(_arguments: argparse.Namespace) -> int:
     """Print what is stale or damaged; the exit status."""
     root = Path.cwd()
-    if not (root / "dvc.lock").exists():
-        raise InputError("dvc.lock is not here: run `dvc repro` first, from the folder of the project")
     found = audit(root)
     report("enabled", found.enabled)
     report("disabled", found.disabled)

@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from tqdm import tqdm
 
+from likelihood.commands import lock as lockfile
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 
@@ -94,10 +94,7 @@ def bring(remote: Remote, file: File) -> bool:
 def run(arguments: argparse.Namespace) -> int:
     """Bring the results; the exit status."""
     benchmarks = arguments.benchmarks or params.load()["run"]
-    try:
-        lock = yaml.load(Path("dvc.lock").read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
-    except FileNotFoundError:
-        raise InputError("dvc.lock is not here: run this from the folder of the project") from None
+    lock = lockfile.load(Path())
     wanted = {path: md5 for benchmark in benchmarks for path, md5 in outputs(lock, benchmark).items()}
     remote, brought, count, lacking = Remote(), 0, 0, []
     with tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:

@@ -69,8 +69,8 @@ def sentence(values: dict[str, Any], error: dict[str, Any]) -> str:
         return f"{key}.family is missing"
     if error["type"] == "union_tag_invalid":
         return f"{key}.family is {quoted(error['input']['family'])}; it must be one of {', '.join(families())}"
-    if error["type"] == "invalid_key" or (place and place[-1] == "[key]"):
-        return f"{key.removesuffix('.[key]')} must be a name; write it in quotes"
+    if place[-1] == "[key]":
+        return f"{'.'.join(shown(part) for part in place[:-1])} must be a name of letters; write it in quotes"
     kind, field = at(error["loc"])
     last = next((k for k, part in enumerate(place) if isinstance(part, int)), None)  # of a list: the whole list is named
     value = error["input"]

@@ -132,13 +132,19 @@ def settings(family: str) -> dict[str, Any]:
 
 
 def _type(file: Path, argument: ast.arg) -> Any:  # noqa: ANN401
-    text = ast.unparse(argument.annotation) if argument.annotation else "nothing"
+    """The type that an argument's annotation stands for; it is read, not evaluated."""
+    node, text = argument.annotation, ast.unparse(argument.annotation) if argument.annotation else "nothing"
     if text in PLAIN:
         return PLAIN[text]
-    if not re.match(r"(Literal|Annotated)\[", text):
-        kinds = f"{', '.join(PLAIN)}, Literal or Annotated"
-        raise InputError(f"{file}: {argument.arg} of __init__ is annotated with {text}; a setting must be {kinds}")
-    return eval(text, {"Annotated": Annotated, "Field": Field, "Literal": Literal, "__builtins__": {"int": int, "float": float}})
+    if match := re.fullmatch(r"Literal\[(.*)\]", text):
+        return Literal[ast.literal_eval(f"({match[1]},)")]
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) and ast.unparse(node.value) == "Annotated":
+        kind, limits = node.slice.elts
+        if ast.unparse(kind) in ("int", "float") and isinstance(limits, ast.Call) and ast.unparse(limits.func) == "Field":
+            found = {keyword.arg: ast.literal_eval(keyword.value) for keyword in limits.keywords}
+            return Annotated[int if ast.unparse(kind) == "int" else float, Field(**found)]
+    kinds = f"{', '.join(PLAIN)}, Literal or Annotated[int, Field(ge=…, le=…)]"
+    raise InputError(f"{file}: {argument.arg} of __init__ is annotated with {text}; a setting must be {kinds}")
 
 
 def _section(name: str, required: dict[str, Any], optional: dict[str, Any], empty: bool = False) -> type[Section]:
@@ -205,8 +211,9 @@ def at(place: tuple[str | int, ...]) -> tuple[Any, FieldInfo | None]:
 
 def words(field: FieldInfo) -> str:
     """What a value may be."""
-    if field.description:
-        return field.description
+    inner = (extra for each in get_args(field.annotation) for extra in get_args(each) if isinstance(extra, FieldInfo))
+    if described := field.description or next((extra.description for extra in inner if extra.description), None):
+        return described
     kind = next((each for each in get_args(field.annotation) if each is not NoneType), field.annotation)
     kind = field.annotation if get_origin(field.annotation) is Literal else kind
     limits = {name: getattr(each, name) for each in _metadata(field) for name in ("ge", "gt", "le", "lt") if hasattr(each, name)}
@@ -214,8 +221,8 @@ def words(field: FieldInfo) -> str:
     if get_origin(base) is Literal:
         values = [str(value) for value in get_args(base)]
         return f"one of {', '.join(values)}" if isinstance(get_args(base)[0], str) else " or ".join(values)
-    if base is bool:
-        return "true or false"
+    if base in (bool, str):
+        return "true or false" if base is bool else "a name"
     if base is int:
         return f"an integer from {limits['ge']} to {limits['le']}"
     return (

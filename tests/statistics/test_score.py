@@ -8,7 +8,7 @@ import torch
 import score
 from likelihood.common import selection
 from likelihood.common.errors import InputError
-from tests.models import IDS, VARIANTS, build, images
+from tests.builders import IDS, VARIANTS, build, images
 
 
 class OneOf:

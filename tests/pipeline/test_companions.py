@@ -2,17 +2,17 @@
 
 import copy
 
+import compare
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import train_companion
 import yaml
 
-import compare
-import train_companion
 from likelihood.common.errors import InputError
+from tests.builders import build, images
 from tests.clone import small_parameters
-from tests.models import build, images
 
 VALUES = yaml.safe_load(small_parameters())
 

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from likelihood.common.errors import InputError
 from likelihood.common.units import in_unit
 from likelihood.training.loop import Schedule, Training, batch_indices, validate
-from tests.models import IDS, VARIANTS, build, images
+from tests.builders import IDS, VARIANTS, build, images
 
 SHAPE = (1, 4, 4)
 SCHEDULE = Schedule(lr=0.01, batch_size=8, epochs=3, epoch_images=40, warmup=0.2, clip_norm=1.0, seed=0)

@@ -9,10 +9,11 @@ import pytest
 import check
 from likelihood.common import params
 from likelihood.common.errors import InputError
+from likelihood.settings import checks
 from tests.helpers import ROOT
 
 OWN = {"mine": {"height": 28, "width": 28, "channels": 1, "convert": True}}
-ENTRY = {"in": "mine", "out": ["noise"], "vae": {}, "pixelcnn": {}, "glow": {"lr": 0.1}}
+ENTRY = {"in": "mine", "out": ["noise"], "glow": {"lr": 0.1}}
 ODD = [
     None, True, [], {}, [None], [[1]], [{}], {"a": None}, 10**400, float("inf"), float("nan"), "", "ü", "a\nb", "\x1b[31m",
     "x" * 100_000, datetime.date(2020, 1, 1), b"x", {1, 2}, [True], {1: 2}, {True: 1}, {None: None}, ["a", "a"], {"mine": []}, -1,
@@ -42,7 +43,7 @@ def places(values, path=()):
 def refusal(values):
     """What is said against values, or None."""
     try:
-        check.check(values)
+        checks.check(values)
     except InputError as error:
         return str(error)
     return None
@@ -73,7 +74,8 @@ def test_a_benchmark_s_name_is_one_that_files_and_commands_can_have(name):
     values = base()
     values["benchmarks"] = {name: ENTRY}
     values["run"] = [str(name)]
-    assert f"benchmarks.{name} must be a name of up to 100 of a-z" in refusal(values)
+    wanted = "letters" if isinstance(name, int) else "up to 100 of a-z"
+    assert f"benchmarks.{name} must be a name of {wanted}" in refusal(values)
 
 
 @pytest.mark.parametrize("name", ["holidays", "CIFAR-10", "a_1", "x" * 100])
@@ -89,9 +91,13 @@ def test_so_few_images_that_no_detector_can_be_calibrated_are_not_scored():
     assert refusal(values) == "params.yaml: score.images is 3; it must be an integer from 4 to 10000000"
 
 
-def test_the_output_is_written_whole(monkeypatch, tmp_path):
+def test_settings_are_written_whole_and_those_of_before_go(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(params, "load", base)
+    (tmp_path / "data/settings/old").mkdir(parents=True)
     check.main()
-    assert [path.name for path in Path("data").iterdir()] == ["checked"]
-    assert Path("data/checked").read_text() == "params.yaml was checked\n"
+    assert [path.name for path in Path("data").iterdir()] == ["settings"]
+    found = {str(path.relative_to("data/settings")) for path in Path("data/settings").rglob("*.json")}
+    models = {f"small/{model}/{name}.json" for model in params.MODELS for name in ("training", "scoring")}
+    assert found == {"small/sets.json", "small/analyses.json", *models}
+    assert not Path("data/settings/old").exists()

@@ -14,8 +14,8 @@ from likelihood.common.errors import InputError
 from likelihood.common.units import bits_per_dim
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import image_generator
+from tests.builders import ARGUMENTS, IDS, NAMES, VARIANTS, build, images
 from tests.helpers import ROOT
-from tests.models import ARGUMENTS, IDS, NAMES, VARIANTS, build, images
 
 SHAPES = [(1, 8, 8), (3, 4, 8)]
 every_model = pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)
@@ -74,7 +74,7 @@ def test_log_prob_does_not_depend_on_batch_or_order(name, arguments, shape):
 def test_log_prob_does_not_depend_on_the_process():
     code = """
 import torch
-from tests.models import VARIANTS, build, images
+from tests.builders import VARIANTS, build, images
 torch.set_default_dtype(torch.float64)
 for variant in VARIANTS:
     print([value.hex() for value in build(*variant, (1, 8, 8)).log_prob(images(3, (1, 8, 8)), draws=2).tolist()])

@@ -5,8 +5,8 @@ import copy
 import pytest
 import yaml
 
-import check
 from likelihood.common import params
+from likelihood.settings import checks
 from tests.helpers import ROOT
 
 PROFILES = sorted((ROOT / "profiles").glob("*.args"))
@@ -34,4 +34,4 @@ def test_a_profile_changes_existing_parameters_to_allowed_values(path):
         new = yaml.safe_load(text)
         assert place[last] != new, f"{key} is {new!r} already"
         place[last] = new
-    check.check(values)
+    checks.check(values)

@@ -9,7 +9,7 @@ from likelihood.analyses import gradients
 from likelihood.analyses import regret as module
 from likelihood.analyses.regret import elbo, regret
 from likelihood.models.shared.base import image_generator
-from tests.models import IDS, VARIANTS, build, images
+from tests.builders import IDS, VARIANTS, build, images
 
 every_model = pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)
 VAES = [arguments for name, arguments in VARIANTS if name == "vae"]

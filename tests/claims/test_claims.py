@@ -2,21 +2,21 @@
 
 import json
 
+import dissect
+import explain
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torchvision.utils import make_grid
 
-import dissect
-import explain
 from likelihood.claims import findings, samples
 from likelihood.claims.findings import Finding, Results
 from likelihood.docs import claims as claimpage
 from likelihood.docs.claims import verdict
 from likelihood.figures import claims as claimfigures
 from likelihood.models.shared import checkpoint
-from tests.models import VARIANTS, build, images
+from tests.builders import VARIANTS, build, images
 
 MODELS = ("vae", "pixelcnn", "glow")
 ENTRIES = {

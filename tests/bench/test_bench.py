@@ -10,7 +10,7 @@ from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.sides import Side
 from likelihood.common.units import bits_per_dim
 from likelihood.models.shared.pixels import logistic_log_prob
-from tests.models import build, images
+from tests.builders import build, images
 
 SHAPE = (1, 9, 8)
 VAE = {"network": "dense", "hidden": 40, "latent": 5, "likelihood": "logistic"}

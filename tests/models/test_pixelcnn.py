@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from likelihood.models.pixelcnn.incremental import sample_pixels
 from likelihood.models.pixelcnn.masked import HorizontalConv, MaskedLinear, VerticalConv, groups
 from likelihood.models.shared.pixels import to_unit_interval
-from tests.models import build, images
+from tests.builders import build, images
 
 ROUNDING = 1e-11  # in double precision; what one value tells another is many orders above it
 SHAPES = [(1, 6, 7), (3, 5, 4)]

@@ -4,8 +4,8 @@ import hashlib
 import json
 
 import yaml
-
 from likelihood.settings.rules import COMPANIONS
+
 from tests.helpers import ROOT
 
 OBJECTS = ROOT / "shipped" / "files" / "md5"

@@ -10,7 +10,7 @@ from tests.helpers import ROOT
 FAULTS = """
 import resource, sys
 import torch
-import memory
+from likelihood.common import memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

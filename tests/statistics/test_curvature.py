@@ -6,7 +6,7 @@ import torch
 
 from likelihood.analyses.contrast import shrunk
 from likelihood.statistics.curvature import HALF, Expansion, expand, predicted_gap
-from tests.models import build, images
+from tests.builders import build, images
 
 SHAPE = (1, 4, 4)
 

@@ -12,7 +12,7 @@ import yaml
 from likelihood.commands import audit
 from tests.clone import environment, ran
 from tests.helpers import ROOT, git
-from tests.test_page import browse, headings
+from tests.pipeline.test_page import browse, headings
 
 BLOCK = re.compile(r"(?:^`([^`\n]+)`(?:, (at the end|below `[^`\n]+`))?:\n\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TESTED = re.compile(r"(\d+) passed")

@@ -1,0 +1,117 @@
+"""A parameter changes the settings of what it affects, and no others; the JSON schema is that of the sections."""
+
+import copy
+import json
+
+import pytest
+
+from likelihood.common import params
+from likelihood.settings import resolve, schema
+from tests.helpers import ROOT
+
+VALUES = params.load(ROOT / "params.yaml")
+VALUES |= {"run": ["fashion_mnist", "mnist", "cifar10_30k"], "run_variants": ["glow_additive", "vae_seeds", "pixelcnn_local"]}
+GREY, COLOUR = ("fashion_mnist", "mnist"), ("cifar10_30k",)
+OF = {"vae": ("vae", "vae_seeds"), "pixelcnn": ("pixelcnn", "pixelcnn_local"), "glow": ("glow", "glow_additive")}
+
+
+def training(benchmarks, *models):
+    return {f"{benchmark}/{model}/training.json" for benchmark in benchmarks for model in models}
+
+
+def every(kind, benchmarks=(*GREY, *COLOUR)):
+    return {f"{benchmark}/{model}/{kind}.json" for benchmark in benchmarks for models in OF.values() for model in models}
+
+
+def analyses(*benchmarks):
+    return {f"{benchmark}/analyses.json" for benchmark in benchmarks}
+
+
+# What changes with the value of a parameter: [parameter, another value, files below data/settings].
+TABLE = [
+    ("seed", 5, every("scoring") | analyses(*GREY, *COLOUR) | (every("training") - training((*GREY, *COLOUR), "vae_seeds"))),
+    ("benchmarks.fashion_mnist.out", ["noise"], {"fashion_mnist/sets.json", "fashion_mnist/analyses.json"}),
+    ("benchmarks.mnist.vae.snapshots", [1], training(["mnist"], *OF["vae"])),
+    ("benchmarks.mnist.glow.epochs", 9, training(["mnist"], *OF["glow"])),
+    ("variants.glow_additive.coupling", "affine", training((*GREY, *COLOUR), "glow_additive")),
+    ("variants.vae_seeds.seeds", [3], training((*GREY, *COLOUR), "vae_seeds")),
+    ("variants.pixelcnn_local.layers", 2, training((*GREY, *COLOUR), "pixelcnn_local")),
+    ("variants.glow_seeds.seeds", [3], set()),  # not enabled
+    ("preprocess.validation_fraction", 0.2, set()),
+    ("model.lr", 0.001, every("training") - training(COLOUR, *OF["vae"])),  # colour.vae has its own
+    ("model.clip_norm", 2.0, every("training")),
+    ("model.sample_images", 16, every("training")),
+    ("model.draws", 3, {f"{b}/{m}/scoring.json" for b in (*GREY, *COLOUR) for m in OF["pixelcnn"]} | analyses(*GREY, *COLOUR)),
+    ("vae.hidden", 401, training(GREY, *OF["vae"])),
+    ("vae.likelihood", "bernoulli", training((*GREY, *COLOUR), *OF["vae"])),
+    ("vae.draws", 8, {f"{b}/{m}/scoring.json" for b in (*GREY, *COLOUR) for m in OF["vae"]} | analyses(*GREY, *COLOUR)),
+    ("pixelcnn.layers", 6, training((*GREY, *COLOUR), "pixelcnn")),  # the local one has its own
+    ("glow.steps", 17, training(GREY, *OF["glow"])),
+    ("colour.vae.lr", 0.001, training(COLOUR, *OF["vae"])),
+    ("colour.glow.steps", 9, training(COLOUR, *OF["glow"])),
+    ("score.images", 100, every("scoring") | analyses(*GREY, *COLOUR)),
+    ("claims.images", 100, analyses(*GREY, *COLOUR)),
+    ("evaluate.images", 100, analyses(*GREY, *COLOUR)),
+    ("evaluate.bootstrap", 100, set()),
+    ("plot.bins", 41, set()),
+    ("own", {"mine": {"height": 8, "width": 8, "channels": 1, "convert": True}}, set()),
+]
+
+
+@pytest.mark.parametrize(("parameter", "value", "files"), TABLE, ids=[row[0] for row in TABLE])
+def test_a_parameter_changes_what_it_affects_exactly(parameter, value, files):
+    changed = copy.deepcopy(VALUES)
+    *sections, last = parameter.split(".")
+    place = changed
+    for section in sections:
+        place = place[section]
+    assert place.get(last) != value
+    place[last] = value
+    before, after = resolve.files(VALUES), resolve.files(changed)
+    assert before.keys() == after.keys()
+    assert {path for path in before if before[path] != after[path]} == files
+
+
+def test_every_section_has_a_row():
+    tried = {row[0].split(".")[0] for row in TABLE}
+    assert set(VALUES) - tried == {"run", "run_variants", "run_analyses"}  # which say what is enabled
+
+
+def test_a_variant_is_its_family_with_what_differs():
+    found = resolve.training(VALUES, "cifar10_30k", "glow_additive")
+    glow = resolve.training(VALUES, "cifar10_30k", "glow")
+    assert found["architecture"] == {**glow["architecture"], "coupling": "additive", "preprocessing": "scale"}
+    assert (found["loop"], found["seeds"], found["family"]) == (glow["loop"], [0], "glow")
+    seeds = resolve.training(VALUES, "mnist", "vae_seeds")
+    assert (seeds["seeds"], seeds["named"]) == ([1, 2], True)
+    assert seeds["architecture"] == resolve.training(VALUES, "mnist", "vae")["architecture"]
+    assert resolve.training(VALUES, "mnist", "pixelcnn_background")["mutation"] == 0.2
+
+
+def test_the_settings_of_the_user_s_own_sets_go_with_them():
+    mine = {"height": 8, "width": 8, "channels": 3, "convert": True}
+    values = {**VALUES, "own": {"mine": mine, "theirs": mine}, "benchmarks": {"b": {"in": "mine", "out": ["noise"]}}, "run": ["b"]}
+    assert resolve.files(values)["b/sets.json"] == {"in": "mine", "out": ["noise"], "own": {"mine": mine}}
+    assert resolve.training(values, "b", "vae")["architecture"]["network"] == "convolutional"  # as of any image of three channels
+
+
+def test_the_json_schema_is_up_to_date_and_named_in_the_file():
+    committed = json.loads(schema.SCHEMA.read_text())
+    assert committed == json.loads(json.dumps(schema.parameters().model_json_schema(by_alias=False)))
+    assert committed["additionalProperties"] is False
+    assert set(committed["properties"]) == set(VALUES)
+    first = (ROOT / "params.yaml").read_text().splitlines()[0]
+    assert first == f"# yaml-language-server: $schema={schema.SCHEMA.relative_to(ROOT)}"
+
+
+def test_dvc_changes_only_what_it_is_asked_to(tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text())
+    apply_overrides(str(path), ["plot.bins=41", "variants.pixelcnn_local.layers=2"])
+    pairs = zip((ROOT / "params.yaml").read_text().splitlines(), path.read_text().splitlines(), strict=True)
+    assert [after for before, after in pairs if before != after] == [
+        "  pixelcnn_local: {family: pixelcnn, layers: 2}",
+        "  bins: 41",
+    ]
