@@ -22,10 +22,11 @@ from torch.utils.flop_counter import FlopCounterMode
 import train
 from bench.machine import store
 from bench.profiles import profile
-from likelihood.common import params
 from likelihood.data import base as data
 from likelihood.models.shared.base import LikelihoodModel
+from likelihood.settings import resolve
 from likelihood.training.loop import Schedule, Training
+from likelihood.training.record import build
 
 RATE = 10e12  # FLOP/s sustained in float32: about half the peak of a data-centre GPU of 2020
 SMALL, ROUNDS = 4, 7
@@ -57,9 +58,10 @@ def kept(model: LikelihoodModel, x: torch.Tensor, noise: torch.Tensor) -> int:
 
 
 def cost(name: str, settings: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
-    """What one training needs."""
-    batch, images = settings["batch_size"], settings["epochs"] * settings["epoch_images"]
-    model, _ = train.build(name, settings, shape, seed=0)
+    """What one training needs, from its settings as data/settings has them (settings/resolve.py)."""
+    loop = settings["loop"]
+    batch, images = loop["batch_size"], loop["epochs"] * loop["epoch_images"]
+    model, _ = build(name, settings["architecture"], shape, seed=0)
     x = torch.randint(0, 256, (batch, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     noise = model.noise(SMALL, np.random.default_rng(0))
     model.initialize(x[:SMALL], noise)
@@ -69,7 +71,7 @@ def cost(name: str, settings: dict[str, Any], shape: tuple[int, ...]) -> dict[st
     flop = counter.get_total_flops() / SMALL
     parameters = sum(parameter.numel() for parameter in model.parameters())
     total = flop * images
-    seconds = step_seconds(model, x.numpy(), settings)
+    seconds = step_seconds(model, x.numpy(), loop)
     return {
         "parameters": parameters,
         "images": images,
@@ -83,9 +85,9 @@ def cost(name: str, settings: dict[str, Any], shape: tuple[int, ...]) -> dict[st
     }
 
 
-def step_seconds(model: LikelihoodModel, x: np.ndarray, settings: dict[str, Any]) -> float:
+def step_seconds(model: LikelihoodModel, x: np.ndarray, loop: dict[str, Any]) -> float:
     """Median time of a training step of one batch on this machine."""
-    schedule = {key: settings[key] for key in train.SCHEDULE} | {"epochs": 1, "epoch_images": settings["batch_size"]}
+    schedule = {key: loop[key] for key in train.SCHEDULE} | {"epochs": 1, "epoch_images": loop["batch_size"]}
     times = []
     for _ in range(ROUNDS + 1):
         training = Training(Fabric(accelerator="cpu", devices=1), model, x, x[:1], Schedule(**schedule, seed=0))
@@ -105,7 +107,7 @@ def main() -> None:
     for benchmark in values["run"]:
         shape = shape_of(values["benchmarks"][benchmark]["in"])
         for model in ("vae", "pixelcnn", "glow"):
-            found = cost(model, params.of_model(values, model, benchmark), shape)
+            found = cost(model, resolve.training(values, benchmark, model), shape)
             rows.append({"benchmark": benchmark, "model": model, **found})
             print(rows[-1], flush=True)
     store("cost", {"profile": name, "rate": RATE, "rows": rows})

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-import score
 from bench.machine import ROOT, store
 from bench.run import our_log_prob, pictures, training
 from likelihood.common import images
@@ -57,8 +56,8 @@ def step(name: str, side: int = 28, **changes: int) -> Callable[[], float]:
 
 def scoring(name: str, count: int) -> Callable[[], object]:
     """The scoring of `count` images by one process."""
-    model, fabric, x = built(name), Fabric(accelerator="cpu", devices=1), pictures(count).numpy()
-    return lambda: score.statistics(fabric, model, x, 1, "scoring")
+    model, x = built(name).eval(), torch.from_numpy(pictures(count).numpy())
+    return lambda: [model.statistics(part) for part in x.split(model.core_batch)]
 
 
 def seconds(works: list[Callable[[], object]]) -> list[float]:

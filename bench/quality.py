@@ -18,9 +18,11 @@ import train
 from bench.machine import ROOT, store
 from bench.peers import NormflowsGlow
 from bench.profiles import profile
-from likelihood.common import images, params
+from likelihood.common import images
 from likelihood.models.shared.base import LikelihoodModel
+from likelihood.settings import resolve
 from likelihood.training.loop import Schedule, Training, validate
+from likelihood.training.record import build
 
 BENCHMARK = "fashion_mnist"
 CURVES = {"vae": "VAE", "pixelcnn": "Gated PixelCNN", "glow": "Glow", "normflows": "Glow of normflows 1.7.3"}
@@ -77,19 +79,20 @@ def main() -> None:
     data["test"] = data["test"][np.sort(np.random.RandomState(0).permutation(len(data["test"]))[:TEST_IMAGES])]
     curves = {}
     for name in CURVES:
-        settings = params.of_model(values, "glow" if name == "normflows" else name, BENCHMARK)
-        data["val"] = images.load(source / "val.npy")[: settings["validation_images"]]
-        schedule = Schedule(**{key: settings[key] for key in train.SCHEDULE}, seed=values["seed"])
+        settings = resolve.training(values, BENCHMARK, "glow" if name == "normflows" else name)
+        loop, architecture = settings["loop"], settings["architecture"]
+        data["val"] = images.load(source / "val.npy")[: loop["validation_images"]]
+        schedule = Schedule(**{key: loop[key] for key in train.SCHEDULE}, seed=values["seed"])
         print(CURVES[name], flush=True)
         if name == "normflows":
             minutes = curves["glow"][-1]["minutes"]
             torch.manual_seed(values["seed"])
-            peer = NormflowsGlow(settings["steps"], settings["hidden"])
+            peer = NormflowsGlow(architecture["steps"], architecture["hidden"])
             schedule = dataclasses.replace(schedule, epoch_images=epoch_images_in(peer, data, schedule, minutes))
             torch.manual_seed(values["seed"])
-            model: LikelihoodModel = NormflowsGlow(settings["steps"], settings["hidden"])
+            model: LikelihoodModel = NormflowsGlow(architecture["steps"], architecture["hidden"])
         else:
-            model, _ = train.build(name, settings, data["train"].shape[1:], values["seed"])
+            model, _ = build(name, architecture, data["train"].shape[1:], values["seed"])
         curves[name] = curve(model, data, schedule)
     store("quality", {"test_images": TEST_IMAGES, "curves": curves})
     figure(curves).savefig(ROOT / "bench" / "quality.png", dpi=150)

@@ -18,7 +18,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-import score
 from bench.comparison import Comparison, Work
 from bench.machine import slug, store
 from bench.peers import NormflowsGlow
@@ -29,7 +28,7 @@ from likelihood.models.glow.model import Glow
 from likelihood.models.pixelcnn.model import PixelCNN
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.models.vae.model import VAE
-from likelihood.training import processes
+from likelihood.statistics import measure
 from likelihood.training.loop import Schedule, Training
 
 SHAPE = (1, 28, 28)
@@ -72,11 +71,8 @@ def scoring(model: LikelihoodModel, images: int) -> Work:
     """Log-likelihoods as the stage `score_in` computes them, from the start of its processes to the table."""
     x = pictures(images).numpy()
 
-    def everything(fabric: Fabric) -> None:
-        score.statistics(fabric, model, x, 1, "scoring")
-
     def work() -> float:
-        processes.run(everything, every_core=True)
+        measure.statistics(model, x, 1, "scoring")
         return images
 
     return work

@@ -1,6 +1,6 @@
 """What a score costs: seconds per 1,000 images, from the pixels to the number, by benchmark and model.
 
-    seconds = statistics of the model, its companions and probes + the code lengths that the score reads + the score itself
+    seconds = statistics of the model, its variants and analyses + the code lengths that the score reads + the score itself
 
 Medians of ROUNDS rounds on test images of every benchmark with weights in data/; torch on all cores, codecs on one. Training and
 fitting are done once and not counted.
@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from probe import PROBES
 from torch import Tensor
 
+from analyse import MEASURES
 from bench.machine import store
 from likelihood import scores
 from likelihood.common import images, params
@@ -25,6 +25,8 @@ from likelihood.evaluation import comparison
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import codecs
+from likelihood.settings import resolve
+from score import members
 
 MODELS = ("vae", "pixelcnn", "glow")
 IMAGES, ROUNDS = 200, 3
@@ -61,20 +63,17 @@ def together(parts: Sequence[Measured]) -> Measured:
 
 
 def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, draws: int) -> list[Measured]:
-    """Statistics of those companions and probes of a model that are in data/."""
+    """Statistics of those variants and analyses of a model that are in data/."""
     found = []
-    for folder in sorted(Path(f"data/companions/{benchmark}").glob(f"{name}_*")):
+    for folder in sorted(Path(f"data/models/{benchmark}").glob(f"{name}_*")):
         parts = []
-        for number, file in enumerate(sorted(folder.glob("*/best.safetensors")), 1):
-            member = str(number) if folder.name.endswith("_seeds") else file.parent.name
-            _, companion = checkpoint.load(file)
-            part = measured(lambda images, of=companion: of.statistics(images, draws), x, companion.core_batch)
-            parts.append(part._replace(table=part.table.add_suffix(f"@{member}")))
+        for end, variant in members(folder).items():
+            part = measured(lambda images, of=variant: of.statistics(images, draws), x, variant.core_batch)
+            parts.append(part._replace(table=part.table.add_suffix(end or f"@{folder.name.removeprefix(f'{name}_')}")))
         found.append(together(parts))
-    for folder in sorted(Path(f"data/extra/{benchmark}").glob(f"{name}_*")):
-        probe = PROBES.get(folder.name.split("_", 1)[1])
-        if probe:
-            found.append(measured(lambda images, of=probe: of(model, images), x, model.core_batch))
+    for folder in sorted(Path(f"data/analyses/{benchmark}").glob(f"{name}_*")):
+        measure = MEASURES[folder.name.split("_", 1)[1]]
+        found.append(measured(lambda images, of=measure: of(model, images), x, model.core_batch))
     return found
 
 
@@ -94,7 +93,7 @@ def rows(values: dict, benchmark: str) -> list[list[object]]:
     own: dict[str, Measured] = {}
     for name in MODELS:
         _, model = checkpoint.load(Path(f"data/models/{benchmark}/{name}/best.safetensors"))
-        draws = values["score"]["draws"][name]
+        draws = resolve.scoring(values, benchmark, name)["draws"]
         own[name] = measured(lambda images, of=model, n=draws: of.statistics(images, n), x, model.core_batch)
         add(name, scores.Sample(x, codes, own[name].table), own[name].cost, scores.applicable(list(own[name].table)))
         for extra in extras(benchmark, name, model, x, draws):

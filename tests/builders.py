@@ -1,18 +1,16 @@
-"""Every model of the project, small, found by listing the folder of models: the laws run over what is there."""
+"""Every family of the project, small, found by listing the folder of models: the laws run over what is there."""
 
 import inspect
 import itertools
-import pkgutil
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 import numpy as np
 import torch
 
-import likelihood.models
 from likelihood.models.shared import checkpoint
+from likelihood.settings import schema
 
-NOT_MODELS = {"base", "checkpoint"}
-NAMES = sorted(module.name for module in pkgutil.iter_modules(likelihood.models.__path__) if module.name not in NOT_MODELS)
+NAMES = sorted(schema.families())
 
 # Constructor arguments that make a model small, one entry a variant; a model without an entry has them by its annotations.
 ARGUMENTS = {
@@ -34,7 +32,8 @@ SMALL = {int: [4], float: [0.5], bool: [False, True]}
 def variants(model):
     """Small arguments for a model's constructor by its annotations: every word of a `Literal`, both truths of a `bool`."""
     parameters = [p for p in inspect.signature(model).parameters.values() if p.name not in GIVEN]
-    values = [get_args(p.annotation) if get_origin(p.annotation) is Literal else SMALL[p.annotation] for p in parameters]
+    kinds = [get_args(p.annotation)[0] if get_origin(p.annotation) is Annotated else p.annotation for p in parameters]
+    values = [get_args(kind) if get_origin(kind) is Literal else SMALL[kind] for kind in kinds]
     return [dict(zip([p.name for p in parameters], chosen, strict=True)) for chosen in itertools.product(*values)]
 
 

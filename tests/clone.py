@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from likelihood.common import params
+from likelihood.settings import resolve
 from tests.helpers import ROOT, git
 
 SMALL = {
@@ -22,29 +24,27 @@ SMALL = {
     "steps: 16": "steps: 2",
     "hidden: 64": "hidden: 8",
     "images: 2000": "images: 60",
-    "    vae: 64": "    vae: 4",
+    "draws: 64": "draws: 4",
     "sample_images: 64": "sample_images: 4",
     "images: 500": "images: 20",
-    "seeds:\n  - 1\n  - 2\n": "seeds:\n  - 7\n",
+    "seeds: [1, 2]": "seeds: [7]",
 }
-COMPANIONS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local")
-PROBES = ("vae_gradients", "pixelcnn_gradients", "glow_gradients", "vae_regret")
+VARIANTS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local", "glow_additive", "vae_binarised")
+ANALYSES = ("vae_gradients", "pixelcnn_gradients", "glow_gradients", "vae_regret", "claims")
 EXTRAS = {  # what is off by default, some of it
-    f"{section}:\n  benchmarks: []\n  names: []\n": f"{section}:\n  benchmarks:\n  - mnist_5k\n  names:\n"
-    + "".join(f"  - {name}\n" for name in names)
-    for section, names in (("companions", COMPANIONS), ("probes", PROBES))
+    "run_variants: []": f"run_variants: [{', '.join(VARIANTS)}]",
+    "run_analyses: []": f"run_analyses: [{', '.join(ANALYSES)}]",
 }
-EXTRAS["claims:\n  benchmarks: []\n  curvature: []"] = "claims:\n  benchmarks:\n  - mnist_5k\n  curvature:\n  - mnist_5k"
 
 
 def small_parameters():
     """The text of params.yaml, everything small, on the digits that ship with a package."""
     before, _, rest = (ROOT / "params.yaml").read_text().partition("run:\n")
-    _, _, models = rest.partition("preprocess:\n")
+    _, _, rest = rest.partition("run_variants")
+    lists, _, rest = rest.partition("benchmarks:\n")
+    _, _, models = rest.partition("variants:\n")
     benchmark = "benchmarks:\n  mnist_5k:\n    in: mnist_5k\n    out:\n    - noise\n    - constant\n"
-    own = "".join(f"    {model}: {{}}\n" for model in ("vae", "pixelcnn", "glow"))
-    text = f"{before}run:\n- mnist_5k\n{benchmark}{own}own: {{}}\npreprocess:\n{models}"
-    return replaced(text, SMALL)
+    return replaced(f"{before}run:\n- mnist_5k\nrun_variants{lists}{benchmark}variants:\n{models}", SMALL)
 
 
 def replaced(text, changes):
@@ -111,6 +111,16 @@ class Workspace:
             assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout + run.stderr
 
+    def likelihood(self, *arguments, **variables):
+        """The end of the console command, run with this folder's package."""
+        return subprocess.run(
+            [sys.executable, "-m", "likelihood.cli", *map(str, arguments)],
+            cwd=self.folder,
+            env={**environment(), "PYTHONPATH": str(self.folder / "src"), **variables},
+            capture_output=True,
+            text=True,
+        )
+
     def rerun(self, old, new):
         """The stages at the frontier that a change of params.yaml makes run, then the change taken back."""
         text = self.read("params.yaml")
@@ -147,6 +157,7 @@ def workspace(folder):
     """What a training and a scoring of the benchmark `mnist_5k` read, with drawn pictures: dark left, bright right."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(small_parameters().replace("  images: 60", "  images: 59"))  # no even number
+    resolve.write(params.load(folder / "params.yaml"), folder / "data" / "settings")
     source = folder / "data" / "processed" / "mnist_5k" / "in"
     source.mkdir(parents=True)
     for seed, (name, count) in enumerate({"train": 300, "val": 64, "test": 61}.items()):

@@ -1,10 +1,10 @@
 """What takes gradients: norms by layer against plain automatic differentiation, regret against its definition; every model."""
 
 import numpy as np
-import probe
 import pytest
 import torch
 
+import analyse
 from likelihood.analyses import gradients
 from likelihood.analyses import regret as module
 from likelihood.analyses.regret import elbo, regret
@@ -50,10 +50,10 @@ def test_norms_do_not_depend_on_the_other_images_or_on_how_many_go_together(name
 
 
 @every_model
-def test_a_probe_leaves_the_model_as_it_was(name, arguments):
+def test_an_analysis_leaves_the_model_as_it_was(name, arguments):
     model, x = build(name, arguments, SHAPE), images(2, SHAPE)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    for measure in (measure for kind, measure in probe.PROBES.items() if kind == "gradients" or name == "vae"):
+    for measure in (measure for kind, measure in analyse.MEASURES.items() if kind == "gradients" or name == "vae"):
         measure(model, x)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(weight.grad is None for weight in model.parameters())
@@ -88,9 +88,9 @@ def test_the_bound_that_regret_rests_on_is_the_model_s_own(arguments):
     torch.testing.assert_close(elbo(model, x, mean, logvar, noise), expected)
 
 
-def test_a_model_without_noise_is_probed_once():
+def test_a_model_without_noise_is_analysed_once():
     exact = build(*next(found for found in VARIANTS if found[0] == "pixelcnn"), SHAPE)
     x = images(2, SHAPE)
-    torch.testing.assert_close(probe.gradients(exact, x), gradients.log_norms(exact, x, 1))
+    torch.testing.assert_close(analyse.gradients(exact, x), gradients.log_norms(exact, x, 1))
     bound = build(*next(found for found in VARIANTS if found[0] == "glow"), SHAPE)
-    torch.testing.assert_close(probe.gradients(bound, x), gradients.log_norms(bound, x, probe.DRAWS))
+    torch.testing.assert_close(analyse.gradients(bound, x), gradients.log_norms(bound, x, analyse.DRAWS))

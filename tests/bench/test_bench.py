@@ -96,8 +96,8 @@ def test_the_published_glow_has_as_many_parameters_as_ours():
 
 def test_the_cost_of_a_training_is_that_of_its_products():
     torch.set_default_dtype(torch.float32)
-    settings = {"lr": 0.001, "batch_size": 8, "epochs": 3, "epoch_images": 800, "warmup": 0.1, "clip_norm": 1.0}
-    settings |= {"network": "dense", "hidden": 40, "latent": 5, "likelihood": "logistic"}
+    loop = {"lr": 0.001, "batch_size": 8, "epochs": 3, "epoch_images": 800, "warmup": 0.1, "clip_norm": 1.0}
+    settings = {"loop": loop, "architecture": {"network": "dense", "hidden": 40, "latent": 5, "likelihood": "logistic"}}
     found = cost.cost("vae", settings, (1, 28, 28))
     assert found["images"] == 2400
     # A product of every weight forward, and two backward but for those of the first layer, whose input needs no gradient.
@@ -105,6 +105,6 @@ def test_the_cost_of_a_training_is_that_of_its_products():
     assert found["parameters"] == sum(layers) + (40 + 10 + 40 + 2 * 784)
     assert found["gflop_per_image"] * 1e9 == pytest.approx(2 * (3 * sum(layers) - layers[0]))
     assert found["petaflop"] == pytest.approx(found["gflop_per_image"] * 2400 / 1e6)
-    larger = cost.cost("vae", {**settings, "batch_size": 16}, (1, 28, 28))
+    larger = cost.cost("vae", {**settings, "loop": {**loop, "batch_size": 16}}, (1, 28, 28))
     fixed = 16 * found["parameters"] / 1e9
     assert larger["gigabytes"] - fixed == pytest.approx(2 * (found["gigabytes"] - fixed))

@@ -2,15 +2,14 @@
 
 import json
 
-import dissect
-import explain
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torchvision.utils import make_grid
 
-from likelihood.claims import findings, samples
+from likelihood.analyses import dissection
+from likelihood.claims import evidence, findings, samples
 from likelihood.claims.findings import Finding, Results
 from likelihood.docs import claims as claimpage
 from likelihood.docs.claims import verdict
@@ -22,7 +21,6 @@ MODELS = ("vae", "pixelcnn", "glow")
 ENTRIES = {
     "fashion_mnist_wide": {"in": "fashion_mnist", "out": ["mnist", "noise"]},
     "mnist": {"in": "mnist", "out": ["fashion_mnist", "noise", "constant"]},
-    "fashion_mnist_additive": {"in": "fashion_mnist", "out": ["mnist", "noise"]},
 }
 
 
@@ -34,8 +32,8 @@ def summary(test, out, auroc, name, noise=9.0):
 @pytest.fixture
 def results(tmp_path):
     """Inverted where clothes are the in-set, as hoped where digits are."""
-    wide = tmp_path / "fashion_mnist_wide"
-    wide.mkdir()
+    wide = tmp_path / "fashion_mnist_wide" / "claims"
+    wide.mkdir(parents=True)
     rows = [("contrast", at, name, 3.0 * at + 0.5, 0.2) for at in (1.0, 0.5, 0.0) for name in ("test", "mnist")]
     rows += [("epoch", at, "mnist", 2.0, auroc) for at, auroc in ((1, 0.3), (10, 0.6))]
     table = pd.DataFrame(rows, columns=["experiment", "at", "set", "mean", "auroc"])
@@ -46,20 +44,21 @@ def results(tmp_path):
     looks = {"mnist": {"test": 1.0, "mnist": 0.02, "vae": 0.9, "pixelcnn": 0.8, "glow": 0.4}}
     found = {"samples": looks, "split": parts, "code": {"test": 4.0, "mnist": 2.0, "noise": 8.1}, "constants": {"glow": levels}}
     (wide / "explain.json").write_text(json.dumps(found))
-    (tmp_path / "fashion_mnist_additive").mkdir()
+    additive = tmp_path / "fashion_mnist_wide" / "glow_additive"
+    additive.mkdir()
     gap = {"measured": 500.0, "variances": -3.0, "second": 200.0, "first": 40.0, "ladj": 0.0}
     curved = {"gaps": {"mnist": gap}, "total_variance": {"test": 68.0, "mnist": 52.0}, "std_of_ladj": 0.0}
-    (tmp_path / "fashion_mnist_additive" / "curvature.json").write_text(json.dumps(curved))
+    (additive / "curvature.json").write_text(json.dumps(curved))
     metrics = {
         "fashion_mnist_wide": summary(3.0, 2.0, 0.1, "mnist"),
         "mnist": summary(1.0, 4.0, 0.99, "fashion_mnist"),
-        "fashion_mnist_additive": summary(4.0, 3.0, 0.2, "mnist"),
     }
     seeds = [("fashion_mnist_wide", "glow", "log_prob", "mnist", 3, 0.1, 0.01)]
     scores = [("fashion_mnist_wide", "glow", "ensemble", "mnist", 0.09)]
     return Results(
         ENTRIES,
         metrics,
+        {"fashion_mnist_wide": {"glow_additive": summary(4.0, 3.0, 0.2, "mnist")["glow"]}},
         tmp_path,
         pd.DataFrame(seeds, columns=["benchmark", "model", "score", "out", "seeds", "auroc_mean", "auroc_std"]),
         pd.DataFrame(scores, columns=["benchmark", "model", "score", "out", "auroc"]),
@@ -80,7 +79,7 @@ def test_findings_come_from_the_results_and_tell_what_holds(results):
     assert holds(findings.likelier(results, findings.FOREIGN, MODELS, inverted=True)) == [True] * 3
     assert holds(findings.likelier(results, findings.SWAPPED, MODELS, inverted=False)) == [True] * 3
     assert holds(findings.likelier(results, findings.SWAPPED, MODELS, inverted=True)) == [False] * 3
-    assert holds(findings.likelier(results, findings.ADDITIVE, ("glow",), inverted=True)) == [True]
+    assert holds(findings.additive(results)) == [True]
     assert holds(findings.split(results)) == [True]
     assert holds(findings.curvature(results)) == [False]  # predicted and measured gap differ in sign
     assert holds(findings.training(results)) == [False] * 3  # above one half at the last snapshot
@@ -104,9 +103,9 @@ def test_the_page_has_every_claim_that_results_tell_of_with_its_evidence(results
 
 
 def test_a_claim_without_results_is_left_out(results):
-    bare = results._replace(claims=results.claims / "absent", seeds=results.seeds[:0])
+    bare = results._replace(tables=results.tables / "absent", variants={}, seeds=results.seeds[:0])
     texts = [claim.text for claim, _ in claimpage.testable(bare)]
-    assert len(texts) == 4
+    assert len(texts) == 3
     assert not any("log-determinant" in text for text in texts)
 
 
@@ -116,13 +115,13 @@ def test_the_parts_of_a_flow_s_likelihood_are_in_bits_and_one_that_is_the_same_f
         "log_pz": rng.normal(-100.0, 5.0, 50), "ladj": rng.normal(30.0 + shift, 5.0, 50), "ladj_preprocess": 0.0
     })  # fmt: skip
     statistics = {"test": columns(0.0), "mnist": columns(80.0), "noise": columns(-900.0)}
-    numbers, values = explain.split(statistics, 10, ["mnist", "noise"])
+    numbers, values = evidence.split(statistics, 10, ["mnist", "noise"])
     assert list(numbers) == ["log_pz", "ladj", "ladj_preprocess"]
     assert list(values) == ["log p(z), bits/dim", "log |det| of the flow, bits/dim"]
     assert numbers["log_pz"]["mean"]["test"] == pytest.approx(statistics["test"]["log_pz"].mean() / (10 * np.log(2)))
     assert numbers["ladj"]["auroc"] == {"mnist": 0.0}  # a larger determinant, so likelier; noise is not natural
     assert numbers["ladj_preprocess"]["auroc"] == {"mnist": 0.5}
-    assert explain.constants(np.array([3.0, 1.0, 9.0])) == {"most_likely": 1, "least_likely": 2, "most": 1.0, "least": 9.0}
+    assert evidence.constants(np.array([3.0, 1.0, 9.0])) == {"most_likely": 1, "least_likely": 2, "most": 1.0, "least": 9.0}
 
 
 def test_samples_are_cut_from_their_grid_as_they_were():
@@ -171,9 +170,9 @@ def test_the_experiments_of_dissect_are_all_contrasts_and_snapshots(tmp_path):
     for file in ("best", "snapshots/epoch_002", "snapshots/epoch_010"):
         checkpoint.save(tmp_path / f"{file}.safetensors", model.state_dict(), name, {**arguments, "shape": [1, 8, 8]})
     x = images(4, (1, 8, 8)).numpy()
-    found = list(dissect.experiments(tmp_path, {"test": x}, [100.0]))
+    found = list(dissection.experiments(tmp_path, {"test": x}, [100.0]))
     assert [(experiment, at) for experiment, at, _, _ in found] == [
-        *(("contrast", factor) for factor in dissect.CONTRASTS),
+        *(("contrast", factor) for factor in dissection.CONTRASTS),
         ("epoch", 2),
         ("epoch", 10),
     ]
@@ -184,7 +183,7 @@ def test_the_experiments_of_dissect_are_all_contrasts_and_snapshots(tmp_path):
 
 
 def test_of_sets_of_images_all_alike_no_part_is_drawn():
-    alike = pd.DataFrame({part: [5.0, 5.0, 5.0] for part in explain.PARTS})
-    numbers, parts = explain.split({"test": alike, "mnist": alike}, 784, ["mnist"])
+    alike = pd.DataFrame({part: [5.0, 5.0, 5.0] for part in evidence.PARTS})
+    numbers, parts = evidence.split({"test": alike, "mnist": alike}, 784, ["mnist"])
     assert parts == {}
-    assert numbers.keys() == explain.PARTS.keys()
+    assert numbers.keys() == evidence.PARTS.keys()

@@ -35,13 +35,7 @@ def pictures(small, tmp_path_factory):
 
 
 def detect(small, *arguments, **variables):
-    done = subprocess.run(
-        [sys.executable, "src/detect.py", *map(str, arguments)],
-        cwd=small.folder,
-        env=environment() | variables,
-        capture_output=True,
-        text=True,
-    )
+    done = small.likelihood("detect", *arguments, **variables)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 

@@ -1,4 +1,4 @@
-"""What src/detect.py reads, at which rate it flags, what it warns of."""
+"""What `likelihood detect` reads, at which rate it flags, what it warns of."""
 
 import os
 import shutil
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from likelihood.commands import detect as inspection
 from likelihood.common.errors import InputError
 from likelihood.data.lossy import lossy
-from likelihood.detection import inspection
 
 
 def test_files_are_those_named_and_those_below_folders_once_each(tmp_path, monkeypatch, capsys):
@@ -101,7 +101,7 @@ def test_a_warning_where_most_pictures_were_made_otherwise_than_those_trained_on
 
 @pytest.mark.parametrize("file", ["detector.json", "reference.parquet", "calibration.parquet"])
 def test_a_damaged_detector_is_one_sentence(small, tmp_path, monkeypatch, file):
-    monkeypatch.setattr(inspection, "HERE", tmp_path)
+    monkeypatch.setattr(inspection, "project", lambda: tmp_path)
     place = tmp_path / "data/detectors/mnist_5k"
     shutil.copytree(small.folder / "data/detectors/mnist_5k", place)
     (place / file).write_bytes((place / file).read_bytes()[:-40])

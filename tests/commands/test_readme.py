@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from likelihood.docs import write as readme
+from likelihood.commands import docs as readme
 from tests.helpers import ROOT
 
 PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "data/own/README.md")), *sorted((ROOT / "docs").glob("*.md"))]

@@ -1,4 +1,4 @@
-"""Stages end in one sentence where the user can mend what is wrong, and in a traceback where only a programmer can."""
+"""Stages end in one sentence where the user can fix what is wrong, and in a traceback where only a programmer can."""
 
 import errno
 
@@ -28,15 +28,17 @@ def raising(error):
         (OSError(errno.EROFS, "Read-only file system", "data"), "error: data cannot be written or read (Read-only file system)"),
     ],
 )
-def test_what_the_user_can_mend_is_one_sentence(error, sentence):
+def test_what_the_user_can_fix_is_one_sentence(error, sentence, capsys):
     with pytest.raises(SystemExit) as stopped:
         stage.run(raising(error))
-    assert str(stopped.value).startswith(sentence)
-    assert "\n" not in str(stopped.value)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 1
+    assert said.startswith(sentence)
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ZeroDivisionError()])
-def test_what_only_a_programmer_can_mend_keeps_its_traceback(error):
+def test_what_only_a_programmer_can_fix_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         stage.run(raising(error))
 

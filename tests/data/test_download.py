@@ -12,6 +12,7 @@ import download
 from likelihood.common import images, params
 from likelihood.common.errors import InputError
 from likelihood.data import base
+from likelihood.settings import resolve
 
 DIGITS = {"in": "mnist_5k", "out": ["noise", "constant"]}
 
@@ -23,7 +24,7 @@ def _empty_folder(tmp_path, monkeypatch):
 
 
 def run(monkeypatch, benchmarks, name="b", own=None):
-    monkeypatch.setattr(params, "load", lambda: {"benchmarks": benchmarks, "own": own or {}})
+    monkeypatch.setattr(params, "resolved", lambda name, _: resolve.sets({"benchmarks": benchmarks, "own": own or {}}, name))
     monkeypatch.setattr(sys, "argv", ["download.py", "--benchmark", name])
     download.main()
 

@@ -170,5 +170,5 @@ def test_the_same_statistics_give_the_same_bytes_and_no_other_files(project):
         runs.append({file: (project / file).read_bytes() for file in set(files(project)) - before})
     assert runs[0] == runs[1]
     kept = ["metrics/toy/ood/metrics.json", "metrics/toy/ood/codecs.json", "metrics/scores/toy.csv"]
-    tables = ["histogram.csv", "likelihoods.parquet", *(f"roc_{model}.csv" for model in MODELS)]
+    tables = ["auroc.csv", "histogram.csv", "likelihoods.parquet", *(f"roc_{model}.csv" for model in MODELS)]
     assert set(runs[0]) == {*kept, *(f"plots/toy/tables/{table}" for table in tables)}

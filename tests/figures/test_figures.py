@@ -1,6 +1,5 @@
 """The figures and the stage `plot`: what is drawn is what the tables hold, labelled; the same bytes every time."""
 
-import json
 import sys
 
 import matplotlib.image
@@ -11,8 +10,11 @@ import yaml
 from matplotlib.patches import StepPatch
 
 import plot
+from likelihood.common import images
 from likelihood.evaluation import tables
 from likelihood.figures import likelihoods as figures
+from likelihood.figures import trained
+from likelihood.figures.titles import model_title
 
 MODELS, OUTS, BINS = ("vae", "pixelcnn", "glow"), ["mnist_5k", "noise"], 40
 AUROC = {"mnist_5k": 0.0543, "noise": 1.0}
@@ -29,8 +31,8 @@ def likelihoods(models=MODELS, unit="bits_per_dim", scale=1.0):
 
 
 def curves():
-    values = {"epoch": [1, 2, 3], "train": [4.0, 3.5, 3.2], "validation": [3.8, 3.4, 3.3], "unit": "bits_per_dim"}
-    return {model: pd.DataFrame(values) for model in MODELS}
+    values = {"epoch": [1, 2, 3], "images": [500, 1000, 1500], "train": [4.0, 3.5, 3.2], "validation": [3.8, 3.4, 3.3]}
+    return {model: pd.DataFrame(values).assign(unit="bits_per_dim") for model in MODELS}
 
 
 def histograms(table):
@@ -114,7 +116,7 @@ def test_loss_curves_are_the_tables():
     for (model, curve), ax in zip(
         curves().items(), figures.loss_curves(curves(), "fashion_mnist", EPOCH_IMAGES).axes, strict=True
     ):
-        assert ax.get_title() == figures.TITLES[model]
+        assert ax.get_title() == model_title(model)
         assert ax.get_xlabel() == "epoch of 500 images"
         assert ax.get_ylabel() == "bits/dim"
         for line, split in zip(ax.lines, ("train", "validation"), strict=True):
@@ -137,16 +139,23 @@ def test_sample_grids_stand_in_the_order_of_epochs_under_their_labels():
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder with what `plot` reads."""
-    benchmark = {"in": "fashion_mnist", "out": OUTS, **{model: {} for model in MODELS}}
-    params = {"benchmarks": {"toy": benchmark}, "model": {"epoch_images": 500}, "plot": {"bins": BINS}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({**params, **{model: {} for model in MODELS}}))
+    values = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": OUTS}}, "plot": {"bins": BINS}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     (tmp_path / "plots/toy/tables").mkdir(parents=True)
-    likelihoods().to_parquet(tmp_path / "plots/toy/tables/likelihoods.parquet", index=False)
-    (tmp_path / "metrics/toy/ood").mkdir(parents=True)
-    summary = {model: {out: {"auroc": AUROC[out]} for out in OUTS} for model in MODELS}
-    (tmp_path / "metrics/toy/ood/metrics.json").write_text(json.dumps(summary))
+    table = likelihoods()
+    table["index"] = table.groupby(["model", "set"]).cumcount() % 20
+    table.to_parquet(tmp_path / "plots/toy/tables/likelihoods.parquet", index=False)
+    auroc = pd.DataFrame({model: {out: AUROC[out] for out in OUTS} for model in MODELS}).rename_axis("out")
+    auroc.to_csv(tmp_path / "plots/toy/tables/auroc.csv")
+    for name in ("test", *OUTS):
+        side = "in" if name == "test" else "out"
+        x = np.random.RandomState(len(name)).randint(0, 256, (20, 1, 8, 8)).astype(np.uint8)
+        images.save(tmp_path / "data/processed/toy" / side / f"{name}.npy", x)
     for model, curve in curves().items():
         plots = tmp_path / "metrics/toy/train" / model / "plots"
+        (plots / "metrics").mkdir(parents=True)
+        seen = pd.DataFrame({"step": curve["epoch"], "images": curve["images"]})
+        seen.to_csv(plots / "metrics/images.tsv", sep="\t", index=False)
         for split in ("train", "validation"):
             (plots / "metrics" / split).mkdir(parents=True)
             column = pd.DataFrame({"step": curve["epoch"], "bits_per_dim": curve[split]})
@@ -170,11 +179,12 @@ def test_the_stage_draws_three_figures_with_the_same_bytes_every_time(project):
             picture = matplotlib.image.imread(path)[..., :3]
             assert (picture < 0.99).any(axis=-1).mean() > 0.01, f"{path.name} is blank"
     assert set(runs[0]) == {"likelihoods.png", "curves.png", "samples.png"}
+    assert {path.name for path in (project / "plots/toy/contact").iterdir()} == {f"{model}.png" for model in MODELS}
     assert runs[0] == runs[1]
 
 
 def test_curves_and_grids_are_read_as_training_wrote_them(project):
     for model, curve in curves().items():
         plots = project / "metrics/toy/train" / model / "plots"
-        pd.testing.assert_frame_equal(plot.read_curve(plots), curve[["epoch", "train", "validation", "unit"]])
-        assert sorted(plot.read_grids(plots / "images/samples")) == [1, 3]
+        pd.testing.assert_frame_equal(trained.read_curve(plots), curve[["epoch", "images", "train", "validation", "unit"]])
+        assert sorted(trained.read_grids(plots)) == [1, 3]

@@ -4,7 +4,6 @@ import hashlib
 import json
 
 import yaml
-from likelihood.settings.rules import COMPANIONS
 
 from tests.helpers import ROOT
 
@@ -37,22 +36,37 @@ def wanted(benchmark):
     return [*paths, f"plots/{benchmark}/tables", f"data/detectors/{benchmark}"]
 
 
-def companions():
-    """What is shipped of companions: their statistics. Their weights and what probes find are large, and can be made again."""
-    return sorted(path for path in outs() if path.startswith("data/extra/") and path.split("/")[-1] in COMPANIONS)
+def more(benchmark):
+    """What is shipped where dvc.lock has it by the present dvc.yaml: snapshots, variants, analyses, their detectors."""
+    heads = (
+        f"data/models/{benchmark}/",
+        f"data/scores/{benchmark}/",
+        f"data/analyses/{benchmark}/",
+        f"data/detectors/{benchmark}.",
+    )
+    current = {
+        out["path"]
+        for cell, stage in LOCK.items()
+        if f"@{benchmark}" in cell and "settings" in str(stage["deps"])
+        for out in stage["outs"]
+    }
+    variants = {out["path"] for cell, stage in LOCK.items() if "variant@" in cell for out in stage["outs"]}
+    named = {out["path"] for stage in LOCK.values() for out in stage.get("outs", [])}
+    return sorted(
+        path for path in named if path.startswith((*heads, f"metrics/{benchmark}/train/")) and path in current | variants
+    )
 
 
 def test_the_results_of_every_benchmark_in_the_lock_are_shipped():
     assert benchmarks()
-    assert companions()
-    for path in [*(path for benchmark in benchmarks() for path in wanted(benchmark)), *companions()]:
+    for path in [path for benchmark in benchmarks() for path in (*wanted(benchmark), *more(benchmark))]:
         for md5 in files_of(outs()[path]):
             assert stored(md5).is_file(), f"{path} is not in shipped/: run dvc push"
 
 
 def test_nothing_else_is_shipped_and_nothing_is_damaged():
-    named = {md5 for benchmark in benchmarks() for path in wanted(benchmark) for md5 in files_of(outs()[path])}
-    named |= {md5 for path in companions() for md5 in files_of(outs()[path])} | {outs()["data/checked"]}
+    paths = [path for benchmark in benchmarks() for path in (*wanted(benchmark), *more(benchmark))]
+    named = {md5 for path in paths for md5 in files_of(outs()[path])}
     for path in OBJECTS.rglob("*"):
         if path.is_file():
             md5 = path.parent.name + path.name
@@ -64,4 +78,6 @@ def test_shipped_results_are_small():
     for benchmark in benchmarks():
         objects = {md5 for path in wanted(benchmark) for md5 in files_of(outs()[path])}
         assert sum(stored(md5).stat().st_size for md5 in objects) <= 8e6, benchmark
-    assert sum(path.stat().st_size for path in OBJECTS.rglob("*") if path.is_file()) <= 60e6
+        objects = {md5 for path in more(benchmark) for md5 in files_of(outs()[path])}
+        assert sum(stored(md5).stat().st_size for md5 in objects) <= 40e6, benchmark
+    assert sum(path.stat().st_size for path in OBJECTS.rglob("*") if path.is_file()) <= 100e6

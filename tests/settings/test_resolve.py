@@ -90,7 +90,12 @@ def test_a_variant_is_its_family_with_what_differs():
 
 def test_the_settings_of_the_user_s_own_sets_go_with_them():
     mine = {"height": 8, "width": 8, "channels": 3, "convert": True}
-    values = {**VALUES, "own": {"mine": mine, "theirs": mine}, "benchmarks": {"b": {"in": "mine", "out": ["noise"]}}, "run": ["b"]}
+    values = {
+        **VALUES,
+        "own": {"mine": mine, "theirs": mine},
+        "benchmarks": {"b": {"in": "mine", "out": ["noise"]}},
+        "run": ["b"],
+    }
     assert resolve.files(values)["b/sets.json"] == {"in": "mine", "out": ["noise"], "own": {"mine": mine}}
     assert resolve.training(values, "b", "vae")["architecture"]["network"] == "convolutional"  # as of any image of three channels
 

@@ -56,8 +56,17 @@ def two_shapes(project):
     project.parameter("    - noise\n", "    - svhn\n")
 
 
-def model_without_a_file(project):
-    project.parameter("others:\n  benchmarks: []\n  names: []", "others:\n  benchmarks:\n  - mnist_5k\n  names:\n  - made")
+def family_without_a_folder(project):
+    project.parameter("  vae_binarised: {family: vae", "  vae_binarised: {family: made")
+
+
+def unknown_variant(project):
+    project.parameter("run_variants: []", "run_variants: [glow_deep]")
+
+
+def key_twice(project):
+    project.change("params.yaml", "plot:\n", "seed: 1\nplot:\n")
+    project.stage("check.py")
 
 
 def no_parameters(project):

@@ -13,7 +13,6 @@ from tests.clone import Workspace, environment
 
 BENCHMARK = ("--benchmark", "mnist_5k")
 MODEL = "data/models/mnist_5k/{}/best.safetensors"
-LAST = "    vae: {}\n    pixelcnn: {}\n    glow: {}\nown: {}\n"
 MINE = "own:\n  mine:\n    height: 28\n    width: 28\n    channels: 1\n    convert: false\n"
 PICTURES = "  pictures:\n    in: mine\n    out:\n    - noise\n"
 
@@ -49,7 +48,13 @@ class Project(Workspace):
         self.changed = {name for name in different - added if not name.startswith(may or "//")}
 
     def stage(self, script, *arguments, **options):
+        if script != "check.py":  # which has resolved what params.yaml says by then
+            subprocess.run([sys.executable, "src/check.py"], cwd=self.folder, env=environment(), capture_output=True)
         self.run(sys.executable, f"src/{script}", *arguments, **options)
+
+    def likelihood(self, *arguments, **options):
+        """The console command, with this folder's package."""
+        self.run(sys.executable, "-m", "likelihood.cli", *arguments, PYTHONPATH=str(self.folder / "src"), **options)
 
     def repro(self, *arguments, **options):
         self.run(sys.executable, "-m", "dvc", "repro", *arguments, **options)
@@ -74,7 +79,9 @@ class Project(Workspace):
         folder.mkdir()
         for number in range(count):
             Image.fromarray(np.full(size, number, np.uint8)).save(folder / f"{number:02d}.png")
-        self.change("params.yaml", "own: {}\n", PICTURES + LAST.replace("own: {}\n", MINE))
+        self.change("params.yaml", "variants:\n", f"{PICTURES}variants:\n")
+        self.change("params.yaml", "own: {}\n", MINE)
+        self.change("params.yaml", "run:\n", "run:\n- pictures\n")
         return folder
 
     def pictures(self):
@@ -85,7 +92,7 @@ class Project(Workspace):
         folder = self.folder / "data/own/images"
         folder.mkdir(exist_ok=True)
         Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "00.png")
-        self.stage("detect.py", *BENCHMARK, *(arguments or ("data/own/images",)))
+        self.likelihood("detect", *BENCHMARK, *(arguments or ("data/own/images",)))
 
     def close(self):
         if self.mounted:

@@ -87,12 +87,12 @@ def damaged_cache(project):
     stored.chmod(0o644)
     stored.write_bytes(b"?" + stored.read_bytes()[1:])
     stored.chmod(0o444)
-    project.stage("audit.py")
+    project.likelihood("audit")
 
 
 def stale_result(project):
     project.change("params.yaml", "bins: 80", "bins: 40")
-    project.stage("audit.py")
+    project.likelihood("audit")
 
 
 def missing_in_the_remote(project):
@@ -118,7 +118,7 @@ def no_git(project):
 
 
 def no_experiments(project):
-    project.stage("summarize.py")
+    project.likelihood("summarize")
 
 
 def pages_out_of_date(project):
@@ -126,4 +126,4 @@ def pages_out_of_date(project):
         shutil.copytree(ROOT / file, project.folder / file, dirs_exist_ok=True)
     shutil.copy(ROOT / "params.yaml", project.folder)
     project.change("README.md", "<!-- results:end -->", "")
-    project.stage("readme.py", "--check")
+    project.likelihood("docs", "--check")

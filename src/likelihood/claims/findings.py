@@ -15,7 +15,6 @@ import pandas as pd
 from likelihood.common.params import MODELS
 from likelihood.figures.titles import model_title, set_title
 
-TABLES = Path("metrics/scores")
 FOREIGN = ("fashion_mnist", "fashion_mnist_wide", "cifar10_30k")  # benchmarks whose foreign images are simpler
 SWAPPED = ("mnist", "svhn_10k")
 ADDITIVE = "glow_additive"  # the variant of constant volume
@@ -40,6 +39,7 @@ class Results(NamedTuple):
     entries: dict[str, Any]  # of params.yaml
     summary: dict[str, dict[str, Any]]  # metrics/<benchmark>/ood/metrics.json
     variants: dict[str, dict[str, Any]]  # metrics/<benchmark>/variants
+    tables: Path  # metrics/scores
     seeds: pd.DataFrame
     scores: pd.DataFrame
 
@@ -56,7 +56,7 @@ class Results(NamedTuple):
 
     def read(self, benchmark: str, name: str) -> Any:  # noqa: ANN401
         """A file of metrics/scores/<benchmark>, as claims/explain.json: a dictionary or a table, or None where it is absent."""
-        path = TABLES / benchmark / name
+        path = self.tables / benchmark / name
         if not path.exists():
             return None
         return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text(encoding="utf-8"))

@@ -179,7 +179,9 @@ def pages() -> dict[Path, str]:
     headline = {name: ({**results[name][0], "out": [out]}, results[name][1]) for name, out in HEADLINE.items() if name in results}
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
     bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
-    shown = Results(entries, {name: summary for name, (_, summary) in results.items()}, of_variants, seeds, scored)
+    shown = Results(
+        entries, {name: summary for name, (_, summary) in results.items()}, of_variants, Path("metrics/scores"), seeds, scored
+    )
     runs = [measured(f"results/{path.stem}") for path in sorted((BENCH / "results").glob("*.json"))]
     blocks = {
         README: {

@@ -1,41 +1,45 @@
-"""The scoring stage: images are dealt out to processes, and nothing but the time shows it."""
+"""Scoring: images are dealt out to processes, and nothing but the time shows it."""
+
+import os
+import signal
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-import score
 from likelihood.common import selection
 from likelihood.common.errors import InputError
+from likelihood.statistics import measure
 from tests.builders import IDS, VARIANTS, build, images
 
 
-class OneOf:
-    """One of several processes, in this one: what it sums over all of them is kept aside instead."""
-
-    device = torch.device("cpu")
-
-    def __init__(self, rank, world):
-        self.global_rank, self.world_size, self.is_global_zero = rank, world, rank == 0
-
-    def all_reduce(self, table, reduce_op):
-        assert reduce_op == "sum"
-        return table
-
-
 @pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)
-@pytest.mark.parametrize("count", [23, 2])
-def test_the_shares_of_any_number_of_processes_add_up_to_the_scores_in_order(name, arguments, count, monkeypatch):
+@pytest.mark.parametrize("count", [11, 1])
+def test_scores_are_those_of_the_model_in_order_however_many_cores_share_them(name, arguments, count, monkeypatch):
     model, x = build(name, arguments, (1, 8, 8)), images(count, (1, 8, 8))
     monkeypatch.setattr(type(model), "core_batch", 2)
     expected = pd.DataFrame({key: part.numpy() for key, part in model.statistics(x, draws=2).items()})
-    for world in (1, 2, 3):
-        shares = [score.statistics(OneOf(rank, world), model, x.numpy(), 2, name) for rank in range(world)]
-        assert all(len(share) == count for share in shares)
-        scored = sum((share != 0).any(axis=1).astype(int) for share in shares)
-        assert (scored == 1).all(), "an image was scored by no process, or counted twice"
-        pd.testing.assert_frame_equal(sum(shares), expected, rtol=1e-9, atol=1e-9)
+    for cores in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda cores=cores: cores)
+        found = measure.statistics(model, x.numpy(), 2, name)
+        assert len(found) == count
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def refuse(x):
+    raise InputError(f"{len(x)} images are too dark")
+
+
+def end(x):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("measured", "message"), [(refuse, "2 images are too dark"), (end, "a process was ended by the system")])
+def test_what_goes_wrong_in_a_process_is_said_in_one_sentence(measured, message, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(InputError, match=message):
+        measure.measured(measured, 2, images(7, (1, 8, 8)).numpy(), "test")
 
 
 def test_the_images_scored_of_a_set_depend_on_its_name_and_the_seed_alone():
@@ -61,4 +65,4 @@ def test_images_of_another_shape_than_the_model_s_are_refused(tmp_path):
     name, arguments = VARIANTS[0]
     np.save(tmp_path / "svhn.npy", images(5, (1, 9, 8)).numpy())
     with pytest.raises(InputError, match=r"svhn.npy holds images of \(1, 9, 8\), but the model was trained on \(1, 8, 8\)"):
-        score.sets_of(tmp_path, build(name, arguments, (1, 8, 8)), 5, 0)
+        measure.sets_of(tmp_path, build(name, arguments, (1, 8, 8)), 5, 0)
