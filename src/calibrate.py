@@ -9,8 +9,8 @@ permutation drawn from `seed`. Writes to data/detectors/<benchmark>, or <benchma
                            lossy formats
 
 Writes metrics/detectors/<benchmark>.csv, likewise: at some rates of false alarms, the share of the in-set's test images that
-every score of this detector flags. Test images are in neither half. A variant of several seeds is no detector: its folder and its
-table are empty.
+every score of this detector flags. Test images are in neither half. A variant of several seeds is no detector: its
+detector.json says so, and its table is empty.
 """
 
 import argparse
@@ -60,8 +60,10 @@ def main() -> None:
     for model in models:
         facts[model], by_model[model] = read_statistics(Path("data/scores") / benchmark / "in" / model)
     if "log_prob" not in by_model[models[0]]["val"]:  # several seeds
-        with images.replaced(detector):
-            tables.save(place, pd.DataFrame(columns=COLUMNS).to_csv(index=False))
+        with images.replaced(detector) as folder:
+            described = {"shape": [], "models": {}, "codecs": {}, "prepared": PUBLISHED}
+            (folder / "detector.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        tables.save(place, pd.DataFrame(columns=COLUMNS).to_csv(index=False))
         return
     index = {split: by_model[models[0]][split]["index"].to_numpy() for split in ("val", "test")}
     source = Path("data/processed") / benchmark / "in"

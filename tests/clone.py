@@ -13,6 +13,13 @@ from likelihood.settings import resolve
 from tests.helpers import ROOT, git
 
 SMALL = {
+    # of colour
+    "epochs: 40": "epochs: 2",
+    "epochs: 15": "epochs: 2",
+    "epochs: 20": "epochs: 2",
+    "hidden: 24": "hidden: 4",
+    "steps: 8": "steps: 2",
+    # of all, and of grey images
     "epoch_images: 10000": "epoch_images: 256",
     "validation_images: 1000": "validation_images: 64",
     "epochs: 60": "epochs: 2",

@@ -104,8 +104,13 @@ def test_every_picture_of_a_file_has_a_line_whatever_its_name_and_deep_ones_are_
 
 
 def test_no_reader_no_space_and_an_end_from_outside_are_not_taken_for_a_verdict(small, pictures, tmp_path):
-    command = [sys.executable, "src/detect.py", *BENCHMARK, *ONE]
-    settings = {"cwd": small.folder, "env": environment(), "capture_output": True, "text": True}
+    command = [sys.executable, "-m", "likelihood.cli", "detect", *BENCHMARK, *ONE]
+    settings = {
+        "cwd": small.folder,
+        "env": {**environment(), "PYTHONPATH": str(small.folder / "src")},
+        "capture_output": True,
+        "text": True,
+    }
     piped = 'set -o pipefail; "$@" | head -1'
     done = subprocess.run(["bash", "-c", piped, "bash", *command, pictures], **settings)
     assert done.stdout
@@ -115,7 +120,12 @@ def test_no_reader_no_space_and_an_end_from_outside_are_not_taken_for_a_verdict(
     assert done.returncode == 2
     assert done.stderr.startswith("error: the standard output cannot be written (No space left on device)")
     np.savez(tmp_path / "many.npz", images=np.repeat(digits(small, "test")[:1], 100_000, axis=0))
-    settings = {"cwd": small.folder, "env": environment(), "stderr": subprocess.PIPE, "text": True}
+    settings = {
+        "cwd": small.folder,
+        "env": {**environment(), "PYTHONPATH": str(small.folder / "src")},
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     (tmp_path / "found.csv").write_text("older")
     with subprocess.Popen([*command, "--output", tmp_path / "found.csv", tmp_path / "many.npz"], **settings) as process:
         while not (partial := tmp_path / ".found.csv.partial").exists() or not partial.stat().st_size:

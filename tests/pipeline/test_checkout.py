@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from tests.clone import ran
-from tests.helpers import ROOT, git
+from tests.helpers import ROOT, files, git
 
 SETTINGS = {"crlf": ("core.autocrlf=true", "core.eol=crlf"), "strict": ("core.autocrlf=true", "core.safecrlf=true")}
 
@@ -43,7 +43,7 @@ def pulled(small, tmp_path_factory):
     first.dvc("push", "-r", "shipped")
     first.commit()
     clone = first.cloned(folder / "clone")
-    clone.dvc("pull", "--allow-missing")
+    clone.dvc("pull")
     return clone
 
 
@@ -53,17 +53,39 @@ def shown(changed):
     return shlex.split(command)
 
 
+def test_after_a_pull_nothing_is_trained_or_scored(pulled, tmp_path):
+    clone = pulled.copied(tmp_path / "clone")
+    assert ran(clone.dvc("repro")) == {"check", "download", "preprocess", "plot"}
+    assert ran(clone.dvc("repro")) == set()
+    assert git("status", "--porcelain", cwd=clone.folder) == ""
+
+
 def test_what_readme_shows_after_a_pull_trains_and_scores_nothing(pulled):
     command = shown("plot.bins=")
-    assert "--temp" not in command
     for aside in ([], ["--temp"]):
         value = str(40 + len(aside))
         output = pulled.dvc(*command[:-1], f"plot.bins={value}", *aside)
-        assert ran(output) == {"check", "plot"}, output
-    assert not list((pulled.folder / "data").rglob("*.npy")), "no image is needed"
+        assert ran(output) <= {"check", "download", "preprocess", "plot"}, output
 
 
-def test_a_changed_score_after_a_pull_is_told_what_is_missing(pulled):
-    output = pulled.dvc("exp", "run", "--temp", "--allow-missing", "-S", "score.draws.glow=3", check=False)
-    assert ran(output) <= {"check", "score_inglow"}
-    assert not any(name.startswith("train") for name in ran(output))
+def test_a_benchmark_that_is_not_enabled_is_pulled_by_name(small, tmp_path):
+    first = small.copied(tmp_path / "first")
+    first.dvc("push", "-r", "shipped")
+    first.change("params.yaml", "benchmarks:\n", "benchmarks:\n  other: {in: mnist_5k, out: [noise]}\n")
+    first.change("params.yaml", "run:\n- mnist_5k\n", "run:\n- other\n")
+    first.commit()
+    clone = first.cloned(tmp_path / "clone")
+    done = clone.likelihood("pull", "mnist_5k")
+    assert done.returncode == 0, done.stderr
+    for place in ("data/models/mnist_5k", "data/detectors/mnist_5k", "data/scores/mnist_5k", "plots/mnist_5k/tables"):
+        assert files(clone.folder / place) == files(small.folder / place)
+        for file in files(small.folder / place):
+            assert (clone.folder / place / file).read_bytes() == (small.folder / place / file).read_bytes()
+    assert "; the others were here" in clone.likelihood("pull", "mnist_5k").stdout
+    assert clone.likelihood("pull", "mnist_5k").stdout.startswith("0 of ")
+    weights = clone.folder / "data/models/mnist_5k/vae/best.safetensors"
+    weights.write_bytes(b"mine")
+    done = clone.likelihood("pull", "mnist_5k")
+    assert (done.returncode, weights.read_bytes()) == (2, b"mine")
+    assert "best.safetensors differs from what dvc.lock names and is nowhere else: move it away, then pull again" in done.stderr
+    assert "dvc.lock has no results of 'cifar'; it has those of mnist_5k" in clone.likelihood("pull", "cifar").stderr

@@ -44,6 +44,7 @@ class Page:
         clone = small.copied(folder)
         for path, text in self.files.items():
             assert not (clone.folder / path).exists(), path
+            (clone.folder / path).parent.mkdir(exist_ok=True)
             clone.write(path, text)
         for path, place, text in self.added:
             if place == "at the end":
@@ -98,8 +99,8 @@ def test_the_laws_find_a_model_s_file(made):
 
 def test_a_model_is_added_as_its_page_says(made):
     clone, output = made
-    assert ran(output) == {"check", "train_other-made", "score_other-made", "evaluate_other-made", "plot", "rank"}
-    found = json.loads(clone.read("metrics/mnist_5k/other/made.json"))
+    assert ran(output) == {"check", "train_variant-made", "score_variant-made", "evaluate_variant-made", "rank"}
+    found = json.loads(clone.read("metrics/mnist_5k/variants/made.json"))
     three = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
     assert found["images"] == three["images"]
     assert found["made"].keys() == three["glow"].keys()
@@ -112,32 +113,32 @@ def test_a_model_is_added_as_its_page_says(made):
         table[~table["score"].str.startswith("dose")][needs].reset_index(drop=True), grey[needs].reset_index(drop=True)
     )
     assert "made" in pd.read_csv(clone.folder / "metrics/scores.csv")["model"].unique()
-    drawn = sorted(path.name for path in (clone.folder / "plots/mnist_5k/other/made").iterdir())
+    drawn = sorted(path.name for path in (clone.folder / "plots/mnist_5k/made").iterdir())
     assert drawn == ["curves.png", "likelihoods.png", "samples.png"]
     assert ran(clone.dvc("repro")) == set()
     lock = yaml.safe_load(clone.read("dvc.lock"))["stages"]
     before = yaml.safe_load(git("show", "HEAD:dvc.lock", cwd=clone.folder))["stages"]
     changed = {name for name in before if lock[name] != before[name]}
-    assert changed == {"check", "plot@mnist_5k", "rank"}, "what the three have done stays as it was"
+    assert changed == {"check", "rank"}, "what the three have done stays as it was"
 
 
 def test_an_additional_model_that_is_disabled_is_checked_by_the_audit(made, tmp_path):
     clone = made[0].copied(tmp_path / "clone")
     values = yaml.safe_load(clone.read("params.yaml"))
-    values["others"] = {"benchmarks": [], "names": []}
+    values["run_variants"] = []
     clone.write("params.yaml", yaml.safe_dump(values, sort_keys=False))
     clone.dvc("repro")
     found = audit.audit(clone.folder)
     assert not found.enabled
     assert not found.disabled
-    clone.change("src/likelihood/models/made.py", "import torch\n", "import torch  #\n")
+    clone.change("src/likelihood/models/made/model.py", "import torch\n", "import torch  #\n")
     found = audit.audit(clone.folder)
     assert set(found.enabled) == {"check"}  # which holds every model's settings to its constructor
-    assert set(found.disabled) == {f"{stage}@mnist_5k-made" for stage in ("train_other", "score_other")}
+    assert set(found.disabled) == {f"{stage}@mnist_5k-made" for stage in ("train_variant", "score_variant")}
 
 
 def test_the_page_of_plots_has_a_further_model_s_figures_below_their_headings(made, tmp_path):
-    made[0].dvc("plots", "show", "-o", str(tmp_path / "page"), "plots/mnist_5k/other/made")
+    made[0].dvc("plots", "show", "-o", str(tmp_path / "page"), "plots/mnist_5k/made")
     dom, console, _ = browse(tmp_path / "page" / "index.html", tmp_path)
     assert not console
     assert headings(dom) == ["likely", "samples", "learning"]
@@ -155,7 +156,7 @@ def test_a_data_set_is_added_as_its_page_says(small, tmp_path):
     assert page.tested(clone) == 2
     output = clone.dvc("repro")
     scored = {f"score_out-{model}" for model in ("vae", "pixelcnn", "glow")}
-    assert ran(output) == {"check", "download", "preprocess", *scored, "evaluate", "plot", "exhibit", "rank"}
+    assert ran(output) == {"check", "download", "preprocess", *scored, "evaluate", "plot", "rank"}
     found = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
     assert all("checkerboard" in found[model] for model in ("vae", "pixelcnn", "glow"))
 
@@ -166,7 +167,7 @@ def test_a_score_is_added_as_its_page_says(small, tmp_path):
     clean(clone, page)
     assert page.tested(clone) >= 5
     output = clone.dvc("repro")
-    assert ran(output) == {"evaluate", "calibrate", "exhibit", "rank"}
+    assert ran(output) == {"evaluate", "calibrate", "plot", "rank"}
     table = pd.read_csv(clone.folder / "metrics/scores/mnist_5k.csv")
     assert set(table[table["score"] == "typical_complexity"]["model"]) == {"vae", "pixelcnn", "glow"}
     detectors = pd.read_csv(clone.folder / "metrics/detectors/mnist_5k.csv")
@@ -180,13 +181,13 @@ def test_a_score_is_added_as_its_page_says(small, tmp_path):
         ("float", -0.5, "a number above 0.0"),
         ("bool", 1, "true or false"),
         ('Literal["wide", "deep"]', "high", "one of wide, deep"),
-        ("list[int]", [1], "a setting must be int, float, bool or Literal"),
+        ("list[int]", [1], "a setting must be int, float, bool, Literal or Annotated"),
     ],
 )
 def test_a_model_s_settings_are_held_to_its_annotations(annotation, value, message, small, tmp_path):
     page = Page("model.md")
     clone = page.followed(small, tmp_path / "clone", made={"hidden": value})
-    clone.change("src/likelihood/models/made.py", "hidden: int", f"hidden: {annotation}")
+    clone.change("src/likelihood/models/made/model.py", "hidden: int", f"hidden: {annotation}")
     before = clone.read("dvc.lock")
     output = clone.dvc("repro", check=False)
     assert message in output

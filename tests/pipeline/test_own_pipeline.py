@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -11,9 +9,9 @@ import pytest
 import yaml
 from PIL import Image
 
-import check
 from likelihood.common import params
-from tests.clone import Clone, environment, ran
+from likelihood.settings import checks
+from tests.clone import Clone, ran
 from tests.helpers import ROOT, git
 
 OWN = """own:
@@ -27,12 +25,8 @@ BENCHMARK = """  pictures:
     in: mine
     out:
     - constant
-    vae:
-      lr: 0.0005
-      network: convolutional
-    pixelcnn:
-      pixels: mixture
-    glow: {}
+    vae: {lr: 0.0005, latent: 20}
+    glow: {scales: 2}
 """
 
 
@@ -45,7 +39,7 @@ def clone(tmp_path_factory):
         pixels = np.random.default_rng(number).integers(0, 120, (10, 15, 3), dtype=np.uint8)
         pixels[:5] += 100  # light above, dark below
         Image.fromarray(pixels).save(folder / f"{number}.png")
-    text = clone.read("params.yaml").replace("own: {}\n", BENCHMARK + OWN)
+    text = clone.read("params.yaml").replace("variants:\n", f"{BENCHMARK}variants:\n").replace("own: {}\n", OWN)
     text = text.replace("validation_fraction: 0.1", "validation_fraction: 0.4")  # there are few pictures
     clone.write("params.yaml", text.replace("run:\n- mnist_5k\n", "run:\n- pictures\n"))
     clone.dvc("repro")
@@ -68,8 +62,7 @@ def test_the_detector_tells_pictures_of_another_kind_from_new_ones_of_the_same(c
         new[:5] += 100
         Image.fromarray(new).save(tmp_path / f"same{number}.png")
         Image.fromarray(np.full((9, 9), 25 * number, np.uint8)).save(tmp_path / f"other{number}.png")
-    command = [sys.executable, "src/detect.py", "--benchmark", "pictures", "--rate", "0.1", str(tmp_path)]
-    done = subprocess.run(command, cwd=clone.folder, env=environment(), capture_output=True, text=True)
+    done = clone.likelihood("detect", "--benchmark", "pictures", "--rate", "0.1", tmp_path)
     assert done.returncode == 1, done.stderr
     flagged = [line.startswith("FLAGGED") for line in done.stdout.splitlines()]
     assert all(flagged[:10]), "constant pictures come first, by name"
@@ -81,7 +74,7 @@ def test_the_documented_example_of_own_images_is_allowed():
     values, example = params.load(ROOT / "params.yaml"), yaml.safe_load(text)
     values["own"] |= example["own"]
     values["benchmarks"] |= example["benchmarks"]
-    check.check({**values, "run": ["holidays"]})
+    checks.check({**values, "run": ["holidays"]})
     assert len(text.splitlines()) <= 10
 
 

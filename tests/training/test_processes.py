@@ -109,7 +109,13 @@ def host(number, port):
 
 def task(number, port):
     """One of two processes that srun starts, by the variables it gives them."""
-    settings = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_NAME": "vae", "SLURM_JOB_ID": "1"}
+    settings = {
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_JOB_NAME": "vae",
+        "SLURM_JOB_ID": "1",
+        "SLURM_STEP_ID": "0",
+    }
     settings |= {"SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)}
     return [sys.executable], {**TWO, **settings, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
@@ -119,6 +125,7 @@ def test_what_several_hosts_trained_is_taken_by_the_stage_without_training(start
     clone = small.copied(tmp_path / "clone")
     text = clone.read("params.yaml")
     clone.write("params.yaml", text.replace("vae:\n  lr:", "vae:\n  lr: 0.001"))
+    clone.dvc("repro", "-s", "check")
     port = free_port()
     commands = [start(number, port) for number in (0, 1)]
     script = ["src/train.py", "vae", "--benchmark", "mnist_5k"]
@@ -133,7 +140,7 @@ SCRIPT = """
 import atexit
 from pathlib import Path
 import torch
-import processes
+from likelihood.training import processes
 
 def threads():
     print("threads:", *(file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")), flush=True)
@@ -144,7 +151,7 @@ def work(fabric):
 
 if __name__ == "__main__":
     atexit.register(threads)
-    processes.run(work)
+    processes.launch(work)
 """
 
 
@@ -164,20 +171,44 @@ def test_several_processes_change_nothing_of_what_the_lock_says_is_run(small, tm
     clone = small.copied(tmp_path / "clone")
     clone.dvc("repro", "-f", "-s", "train_vae", LIKELIHOOD_TRAININGS=str(tmp_path / "trainings"), **TWO)
     before, after = [yaml.safe_load(each.read("dvc.lock"))["stages"]["train_vae@mnist_5k"] for each in (small, clone)]
-    for part in ("cmd", "deps", "params"):
+    for part in ("cmd", "deps"):
         assert after[part] == before[part]
     assert [out["path"] for out in after["outs"]] == [out["path"] for out in before["outs"]]
 
 
-@pytest.mark.parametrize("settings", [TWO, {}], ids=["ddp", "a process a core"])
 @pytest.mark.parametrize("model", MODELS)
-def test_two_processes_score_what_one_scores(model, settings, alone):
+def test_two_processes_score_what_one_scores(model, alone):
     tables = {}
-    for name, chosen in (("one", ONE), ("two", settings)):
-        run(alone, "score.py", "in", model, "--benchmark", "mnist_5k", settings=chosen)
+    for threads in ("1", "2"):
+        run(alone, "score.py", "in", model, "--benchmark", "mnist_5k", settings={"OMP_NUM_THREADS": threads})
         folder = alone / "data/scores/mnist_5k/in" / model
-        tables[name] = {file: pd.read_parquet(folder / file) for file in files(folder) if file.endswith(".parquet")}
-    assert tables["one"].keys() == tables["two"].keys() == {"train.parquet", "val.parquet", "test.parquet"}
-    for file, table in tables["one"].items():
+        tables[threads] = {file: pd.read_parquet(folder / file) for file in files(folder) if file.endswith(".parquet")}
+    assert tables["1"].keys() == tables["2"].keys() == {"train.parquet", "val.parquet", "test.parquet"}
+    for file, table in tables["1"].items():
         assert table["log_prob"].nunique() == len(table), "images in another order would not be noticed"
-        pd.testing.assert_frame_equal(tables["two"][file], table, rtol=1e-10)
+        pd.testing.assert_frame_equal(tables["2"][file], table, rtol=1e-10)
+
+
+BATCH = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "run", "SLURM_NODELIST": "node1", "SLURM_JOB_NUM_NODES": "1"}
+JOBS = [
+    {},
+    {"SLURM_NTASKS": "1"},
+    {"SLURM_NTASKS": "2"},
+    {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_CPUS_PER_TASK": "1"},
+]
+LONELY = """
+from likelihood.training import processes
+def work(fabric):
+    print("processes:", fabric.world_size)
+if __name__ == "__main__":
+    processes.launch(work)
+"""
+
+
+def test_in_a_batch_job_a_training_is_the_one_process_that_runs(tmp_path):
+    (tmp_path / "script.py").write_text(LONELY)
+    for job in JOBS:  # what sbatch sets, where srun has started nothing
+        variables = {**environment(), **BATCH, **job, "PYTHONPATH": str(ROOT / "src")}
+        command = [sys.executable, "script.py"]
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stdout) == (0, "processes: 1\n"), done.stderr

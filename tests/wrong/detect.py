@@ -1,4 +1,4 @@
-"""What src/detect.py refuses or skips."""
+"""What `likelihood detect` refuses or skips."""
 
 import os
 import sys
@@ -66,7 +66,12 @@ def table_with_too_long_a_name(project):
 
 def full_output(project):
     np.savez(project.folder / "data/own/some.npz", images=np.zeros((2, 28, 28), np.uint8))
-    project.run("sh", "-c", f"{sys.executable} src/detect.py --benchmark mnist_5k data/own/some.npz >/dev/full")
+    project.run(
+        "sh",
+        "-c",
+        f"{sys.executable} -m likelihood.cli detect --benchmark mnist_5k data/own/some.npz >/dev/full",
+        PYTHONPATH="src",
+    )
 
 
 def array_alone(project):

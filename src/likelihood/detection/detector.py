@@ -46,21 +46,24 @@ class Detector:
         Arguments:
             root: folder of the project.
             benchmark: a name of params.yaml.
-            models: names of the models to use; all by default.
+            models: names of the models to use, or of one variant; all three by default.
             device: where to compute, as PyTorch names it.
 
         Raises InputError naming what is missing.
         """
-        folder = root / "data" / "detectors" / benchmark
+        chosen = list(models or [])
+        folder = root / "data" / "detectors" / (f"{benchmark}.{chosen[0]}" if cls.alone(root, benchmark, chosen) else benchmark)
         try:
             facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
             if facts.keys() != FACTS:
                 raise InputError(f"{folder} was written by another version of this project: run `dvc repro`, or pull it again")
-            chosen = list(models or facts["models"])
+            if not facts["models"]:
+                raise InputError(f"{chosen[0]} is several models of different seeds, which are no detector: name another")
+            chosen = chosen or list(facts["models"])
             calibration = Calibration.load(folder, [model for model in chosen if model in facts["models"]])
         except FileNotFoundError as error:
             raise InputError(
-                f"{error.filename} is not here: name {benchmark} under `run` in params.yaml, then run `dvc pull --allow-missing`,"
+                f"{error.filename} is not here: name {benchmark} under `run` in params.yaml, then run `dvc pull`,"
                 " or `dvc repro` to train it"
             ) from None
         for model in chosen:
@@ -68,6 +71,11 @@ class Detector:
                 raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
         weights = {model: root / "data" / "models" / benchmark / model / "best.safetensors" for model in chosen}
         return cls({model: checkpoint.load(path)[1].to(device) for model, path in weights.items()}, facts, calibration)
+
+    @staticmethod
+    def alone(root: Path, benchmark: str, models: list[str]) -> bool:
+        """Whether the models are one variant, which has a detector of its own."""
+        return len(models) == 1 and (root / "data" / "detectors" / f"{benchmark}.{models[0]}").is_dir()
 
     @property
     def names(self) -> list[str]:
