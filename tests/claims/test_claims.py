@@ -9,7 +9,7 @@ import torch
 from torchvision.utils import make_grid
 
 from likelihood.analyses import dissection
-from likelihood.claims import evidence, findings, samples
+from likelihood.claims import evidence, findings
 from likelihood.claims.findings import Finding, Results
 from likelihood.docs import claims as claimpage
 from likelihood.docs.claims import verdict
@@ -127,20 +127,20 @@ def test_the_parts_of_a_flow_s_likelihood_are_in_bits_and_one_that_is_the_same_f
 def test_samples_are_cut_from_their_grid_as_they_were():
     x = images(7, (3, 9, 5))
     grid = make_grid(x, nrow=3, pad_value=255).permute(1, 2, 0).numpy()
-    np.testing.assert_array_equal(samples.pictures(grid, (3, 9, 5)), x.numpy())  # the two blank cells are left out
+    np.testing.assert_array_equal(evidence.pictures(grid, (3, 9, 5)), x.numpy())  # the two blank cells are left out
     grey = images(1, (1, 6, 6))
     np.testing.assert_array_equal(
-        samples.pictures(make_grid(grey, pad_value=255).permute(1, 2, 0).numpy(), (1, 6, 6)), grey.numpy()
+        evidence.pictures(make_grid(grey, pad_value=255).permute(1, 2, 0).numpy(), (1, 6, 6)), grey.numpy()
     )
 
 
 def test_a_forest_tells_the_look_of_two_sets():
     rng = np.random.RandomState(0)
     dark, light = rng.randint(0, 100, (90, 1, 4, 4)).astype(np.uint8), rng.randint(90, 256, (90, 1, 4, 4)).astype(np.uint8)
-    found = samples.in_distribution(dark[:60], light[:60], {"dark": dark[60:], "light": light[60:]}, seed=0)
+    found = evidence.in_distribution(dark[:60], light[:60], {"dark": dark[60:], "light": light[60:]}, seed=0)
     assert found["dark"] > 0.9
     assert found["light"] < 0.1
-    assert found == samples.in_distribution(dark[:60], light[:60], {"dark": dark[60:], "light": light[60:]}, seed=0)
+    assert found == evidence.in_distribution(dark[:60], light[:60], {"dark": dark[60:], "light": light[60:]}, seed=0)
 
 
 def test_figures_are_drawn_with_a_line_or_bar_for_every_set():

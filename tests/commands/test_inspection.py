@@ -10,7 +10,7 @@ from PIL import Image
 
 from likelihood.commands import detect as inspection
 from likelihood.common.errors import InputError
-from likelihood.data.lossy import lossy
+from likelihood.data.pictures import lossy
 
 
 def test_files_are_those_named_and_those_below_folders_once_each(tmp_path, monkeypatch, capsys):

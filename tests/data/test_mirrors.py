@@ -1,4 +1,4 @@
-"""torchvision's download paths, from archives of our own on a server of this machine: the same formats, the same checks."""
+"""The download paths, from archives of our own on a server of this machine: the same formats, the same checks."""
 
 import contextlib
 import functools
@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import http.server
 import io
-import pickle
 import tarfile
 import threading
 
@@ -14,8 +13,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from likelihood.data import base, batches
-from likelihood.data.mirrors import torchvision
+from likelihood.data import base, mirrors
 
 datasets = pytest.importorskip("torchvision.datasets")
 GREY = {split: np.random.RandomState(0).randint(0, 256, (n, 28, 28), dtype=np.uint8) for split, n in (("train", 7), ("test", 3))}
@@ -66,39 +64,22 @@ def serve_idx(served, monkeypatch, loader):
     monkeypatch.setattr(getattr(datasets, loader), "resources", resources)
 
 
-def python_2_pickle(flat, label):
-    """A batch as published: protocol 2, whose strings are bytes under Python 2, columns first if the array is."""
-    by_columns = not flat.flags.c_contiguous
-    content = flat.tobytes(order="F" if by_columns else "C")
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-    kind = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-    shape = b"".join(b"M" + size.to_bytes(2, "little") for size in flat.shape) + b"\x86"
-    state = b"(K\x01" + shape + kind + (b"\x88" if by_columns else b"\x89")
-    state += b"T" + len(content).to_bytes(4, "little") + content + b"tb"
-    labels = f"U{chr(len(label))}{label}".encode() + b"](" + b"K\x00" * len(flat) + b"e"
-    return b"\x80\x02}(U\x04data" + array + state + labels + b"u."
-
-
-def serve_cifar(served, monkeypatch, loader):
+def serve_cifar(served, monkeypatch, name):
     folder, address = served
-    kind = getattr(datasets, loader)
-    label = "labels" if loader == "CIFAR10" else "fine_labels"
-    files = {}
-    for split, names in (("train", [name for name, _ in kind.train_list]), ("test", [name for name, _ in kind.test_list])):
-        for name, part in zip(names, np.array_split(COLOUR[split], len(names)), strict=True):
-            flat = part.transpose(0, 3, 1, 2).reshape(len(part), -1)
-            files[name] = python_2_pickle(flat, label)
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(f"{kind.base_folder}/{name}")
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    (folder / kind.filename).write_bytes(archive.getvalue())
-    monkeypatch.setattr(kind, "url", address + kind.filename)
-    monkeypatch.setattr(kind, "tgz_md5", md5(archive.getvalue()))
-    for which in ("train_list", "test_list"):
-        monkeypatch.setattr(kind, which, [[name, md5(files[name])] for name, _ in getattr(kind, which)])
+    archive = mirrors.CIFAR[name]
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        for split, files in archive.splits.items():
+            for file, part in zip(files, np.array_split(COLOUR[split], len(files)), strict=True):
+                flat = part.transpose(0, 3, 1, 2).reshape(len(part), -1)
+                labels = np.full((len(part), archive.labels), 7, np.uint8)
+                data = np.hstack([labels, flat]).tobytes()
+                member = tarfile.TarInfo(f"{archive.folder}/{file}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    (folder / archive.file).write_bytes(content.getvalue())
+    monkeypatch.setattr(mirrors, "ADDRESS", address)
+    monkeypatch.setitem(mirrors.CIFAR, name, archive._replace(md5=md5(content.getvalue())))
 
 
 def serve_svhn(served, monkeypatch, loader):
@@ -116,41 +97,25 @@ SERVED = {
     "mnist": ("MNIST", serve_idx, GREY),
     "fashion_mnist": ("FashionMNIST", serve_idx, GREY),
     "kmnist": ("KMNIST", serve_idx, GREY),
-    "cifar10": ("CIFAR10", serve_cifar, COLOUR),
-    "cifar100": ("CIFAR100", serve_cifar, COLOUR),
+    "cifar10": ("cifar10", serve_cifar, COLOUR),
+    "cifar100": ("cifar100", serve_cifar, COLOUR),
     "svhn": ("SVHN", serve_svhn, COLOUR),
 }
 
 
 def source(name):
-    """The source of a set that is torchvision."""
-    (found,) = [source for source in base.get(name).sources if source.name == "torchvision's mirrors"]
-    return found
+    """The first source of a set, which is a server."""
+    return base.get(name).sources[0]
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_a_batch_is_read_as_unpickling_it_would(order):
-    flat = np.asarray(np.random.RandomState(2).randint(0, 256, (4, 3072), dtype=np.uint8), order=order)
-    pickled = python_2_pickle(flat, "labels")
-    np.testing.assert_array_equal(pickle.loads(pickled, encoding="latin1")["data"], flat)  # the form above is a pickle's
-    np.testing.assert_array_equal(batches.rows(pickled), flat)
-    np.testing.assert_array_equal(batches.rows(pickle.dumps({"data": flat})), flat)  # as Python 3 would write it
+def test_half_a_record_is_refused():
+    with pytest.raises(RuntimeError, match="does not hold whole records of 3073 bytes"):
+        mirrors.records(bytes(3073 + 5), 1)
 
 
-def test_a_pickle_that_would_run_something_is_not_run(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return (tmp_path.joinpath("ran").touch, ())
-
-    with pytest.raises(RuntimeError, match="holds no images of 3072 values"):
-        batches.rows(pickle.dumps({"data": Evil()}))
-    assert not (tmp_path / "ran").exists()
-
-
-def test_every_set_from_torchvision_is_tried_here():
-    published = [name for name in base.names() if isinstance(base.get(name), base.Published)]
-    mirrored = {name for name in published if any(s.name == torchvision("MNIST").name for s in base.get(name).sources)}
-    assert mirrored == SERVED.keys()
+def test_every_set_from_a_server_is_tried_here():
+    published = {name for name in base.names() if isinstance(base.get(name), base.Published) and base.get(name).sources}
+    assert published - {"mnist_5k"} == SERVED.keys()  # which comes from a package
 
 
 @pytest.mark.parametrize("name", SERVED)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from likelihood.analyses.contrast import shrunk
+from likelihood.analyses.dissection import shrunk
 from likelihood.statistics.curvature import HALF, Expansion, expand, predicted_gap
 from tests.builders import build, images
 

@@ -32,6 +32,7 @@ class Project(Workspace):
         found = {str(path.relative_to(self.folder)): path.read_bytes() for path in kept}
         lock = yaml.safe_load(found["dvc.lock"])
         del lock["stages"]["check"]  # which has passed, where another stage then fails
+        found = {name: content for name, content in found.items() if not name.startswith("data/settings/")}
         found["dvc.lock"] = json.dumps(lock).encode()
         return {name: hashlib.sha256(content).hexdigest() for name, content in found.items()}
 
@@ -48,9 +49,11 @@ class Project(Workspace):
         self.changed = {name for name in different - added if not name.startswith(may or "//")}
 
     def stage(self, script, *arguments, **options):
-        if script != "check.py":  # which has resolved what params.yaml says by then
-            subprocess.run([sys.executable, "src/check.py"], cwd=self.folder, env=environment(), capture_output=True)
-        self.run(sys.executable, f"src/{script}", *arguments, **options)
+        """Run a stage's script after `check`, which stands before all of them."""
+        for each in [("check.py",), (script, *arguments)]:
+            self.run(sys.executable, f"src/{each[0]}", *each[1:], **options)
+            if self.status:
+                return
 
     def likelihood(self, *arguments, **options):
         """The console command, with this folder's package."""

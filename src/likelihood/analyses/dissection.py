@@ -1,25 +1,36 @@
 """How likely a model finds images of less contrast, and how likely it found them while it was trained.
 
-    experiment    `contrast`, `at` is λ (contrast.py), about the in-set's mean colour; or `epoch`, `at` is that of a snapshot
+    experiment    `contrast`, `at` is λ; or `epoch`, `at` is that of a snapshot
     set           `test` or a natural out-set
     value         bits/dim of an image, or nats of binarised images
 
-A training never sees an out-set: its snapshots are scored here, afterwards.
+A training never sees an out-set: its snapshots are scored here, afterwards. Images of less contrast [1] are shrunk towards m, the
+in-set's mean grey or colour,
+
+    x' = round(m + λ (x - m)),    λ from 1, the image itself, to 0, an image of m alone
+
+References:
+    [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136, section 5
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from likelihood.statistics.measure import statistics
 
-from likelihood.analyses.contrast import shrunk
 from likelihood.common.units import in_unit
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
+from likelihood.statistics.measure import statistics
 
 CONTRASTS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+
+
+def shrunk(images: np.ndarray, factor: float, mean: Sequence[float]) -> np.ndarray:
+    """Images uint8 (N, C, H, W) with their contrast times `factor`, 0 to 1, about `mean` (C,) in grey levels: uint8."""
+    center = np.asarray(mean, np.float64)[:, None, None]
+    return np.rint(center + factor * (images - center)).astype(np.uint8)
 
 
 def experiments(

@@ -1,16 +1,22 @@
 """The numbers and figures behind the claims of Nalisnick et al. (2019), from scores and from the analysis `claims`.
 
-explain.json
-split       for Glow and each set, the mean of each part of log p(x) in bits/dim, and the AUROC of minus this part alone
-constants   for each model, the most and the least likely grey level and their bits/dim
-code        for each set, the mean size of an image under the best of the codecs, bits/dim
-samples     for each natural out-set, the share of a model's samples that look in-distribution (samples.py), and the share
-of held-out images of both sets
-<model>.csv     what analyses/dissection.py describes
-figures         split, constants, entropy, contrast, training
+explain.json holds
+
+    split       for Glow and each set, the mean of each part of log p(x) in bits/dim, and the AUROC of minus this part alone
+    constants   for each model, the most and the least likely grey level and their bits/dim
+    code        for each set, the mean size of an image under the best of the codecs, bits/dim
+    samples     for each natural out-set, the share of a model's samples that look in-distribution, and the share of held-out
+                images of both sets: those that a random forest [1], trained on pixels of both sets, calls in-distribution
+
+<model>.csv has the columns experiment, at, set (analyses/dissection.py), n images, mean of bits/dim, or of nats of binarised images,
+and auroc of -log p, the out-set against `test` at the same λ or epoch. The figures are split, constants, entropy, contrast, training.
+
+References:
+    [1] Random forests (Breiman, 2001), Machine Learning 45
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +24,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
+from sklearn.ensemble import RandomForestClassifier
 
-from likelihood.claims import samples
 from likelihood.common import images, selection
 from likelihood.common.params import MODELS
 from likelihood.common.units import bits_per_dim
@@ -30,6 +36,8 @@ from likelihood.figures import claims as figures
 from likelihood.scores import codecs
 
 PARTS = {"log_pz": "log p(z)", "ladj": "log |det| of the flow", "ladj_preprocess": "log |det| of the preprocessing"}
+TREES = 200
+PADDING, BLANK = 2, 255  # between the pictures of a grid, and in cells without one
 LOOKED_AT = 1000  # images per set that a forest learns from, and at most as many others that it is tested on
 CODED = 500  # images per set whose compressed size is measured
 
@@ -61,14 +69,42 @@ def newest_samples(folder: Path) -> np.ndarray:
     return np.asarray(Image.open(max(folder.glob("*.png")), formats=["PNG"]))
 
 
+def pictures(grid: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """The samples in a grid (height, width, 3): uint8 (N, C, H, W), N at least 1. A single one has no padding."""
+    channels, height, width = shape
+    if grid.shape[:2] == (height, width):
+        return grid.transpose(2, 0, 1)[None, :channels]
+    rows, columns = ((size - PADDING) // (step + PADDING) for size, step in zip(grid.shape, (height, width), strict=False))
+    cells = [
+        grid[PADDING + r * (height + PADDING) :, PADDING + c * (width + PADDING) :][:height, :width]
+        for r in range(rows)
+        for c in range(columns)
+    ]
+    kept = [cell for cell in cells if not (cell == BLANK).all()] or cells[:1]
+    return np.stack(kept).transpose(0, 3, 1, 2)[:, :channels]
+
+
+def in_distribution(inside: np.ndarray, outside: np.ndarray, judged: Mapping[str, np.ndarray], seed: int) -> dict[str, float]:
+    """The share of images that look in-distribution, by name.
+
+    Arguments:
+        inside, outside: what the forest learns from, uint8 (N, C, H, W) and (M, C, H, W).
+        judged: images by name, each (K, C, H, W).
+        seed: of the forest.
+    """
+    pixels = np.concatenate([inside, outside]).reshape(len(inside) + len(outside), -1)
+    forest = RandomForestClassifier(TREES, random_state=seed).fit(pixels, np.repeat([0, 1], [len(inside), len(outside)]))
+    return {name: float((forest.predict(x.reshape(len(x), -1)) == 0).mean()) for name, x in judged.items()}
+
+
 def look_of_samples(processed: Path, out: str, grids: dict[str, np.ndarray], seed: int) -> dict[str, float]:
     """The share of samples, and of images new to the forest, that look more like the in-set than like the out-set."""
     inside, test = (images.load(processed / "in" / f"{name}.npy") for name in ("val", "test"))
     outside = images.load(processed / "out" / f"{out}.npy")
     half = len(outside) // 2
     judged = {"test": test[:LOOKED_AT], out: outside[half : half + LOOKED_AT]}
-    judged |= {model: samples.pictures(grid, inside.shape[1:]) for model, grid in grids.items()}
-    return samples.in_distribution(inside[:LOOKED_AT], outside[: min(half, LOOKED_AT)], judged, seed)
+    judged |= {model: pictures(grid, inside.shape[1:]) for model, grid in grids.items()}
+    return in_distribution(inside[:LOOKED_AT], outside[: min(half, LOOKED_AT)], judged, seed)
 
 
 def code_lengths(processed: Path, outs: list[str], seed: int) -> dict[str, float]:

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from likelihood.common import counts, images, params
 from likelihood.common.errors import InputError
 from likelihood.data import own, pictures
-from likelihood.data.lossy import lossy
 from likelihood.data.names import said, shown
+from likelihood.data.pictures import lossy
 from likelihood.detection.command import FAILED
 from likelihood.detection.verdicts import Lines, Table
 

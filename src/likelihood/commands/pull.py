@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from likelihood.commands import lock as lockfile
+from likelihood.commands.audit import load_lock
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 
@@ -94,7 +94,7 @@ def bring(remote: Remote, file: File) -> bool:
 def run(arguments: argparse.Namespace) -> int:
     """Bring the results; the exit status."""
     benchmarks = arguments.benchmarks or params.load()["run"]
-    lock = lockfile.load(Path())
+    lock = load_lock(Path())
     wanted = {path: md5 for benchmark in benchmarks for path, md5 in outputs(lock, benchmark).items()}
     remote, brought, count, lacking = Remote(), 0, 0, []
     with tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:

@@ -1,13 +1,10 @@
 """The contract of a data set, and the registry by name.
 
-A data set is one file of this folder, `<name>.py`, that defines `DATASET`: a `Published` set, fetched and checked against the
-SHA-256 of its pixels, a named `Part` of one, or a `Made` set, computed in the image shape of the in-set. The file is imported
-when its name is asked for; to add a set, add its file and write its name in params.yaml. Pixels are uint8 in C order, N×H×W
-(grey) or N×H×W×3 (RGB). A user's own images are declared in params.yaml and need no file here (own.py).
+A data set is a `Published` one, fetched and checked against the SHA-256 of its pixels, a named `Part` of one, or a `Made` one,
+computed in the image shape of the in-set. sets.py has them all; to add one, add it there and name it in params.yaml. Pixels are
+uint8 in C order, N×H×W (grey) or N×H×W×3 (RGB). A user's own images are declared in params.yaml and need no code (own.py).
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,15 +71,14 @@ class Made:
 
 def get(name: str) -> Published | Part | Made:
     """The data set called `name`; InputError listing the known names when there is none."""
-    dataset = _dataset(name) if name in _modules() else None
-    if dataset is None:
+    if name not in names():
         raise InputError(f"there is no data set {name!r}: the known ones are {', '.join(names())}")
-    return dataset
+    return _datasets()[name]
 
 
 def names() -> list[str]:
-    """The names of all data sets of this folder, sorted."""
-    return [name for name in _modules() if _dataset(name) is not None]
+    """The names of all data sets, sorted."""
+    return sorted(_datasets())
 
 
 def natural(name: str) -> bool:
@@ -90,9 +86,7 @@ def natural(name: str) -> bool:
     return name not in names() or not isinstance(get(name), Made)
 
 
-def _modules() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+def _datasets() -> dict[str, Published | Part | Made]:
+    from likelihood.data.sets import DATASETS  # here, as that file takes its types from this one
 
-
-def _dataset(name: str) -> Published | Part | Made | None:
-    return getattr(importlib.import_module(f"likelihood.data.{name}"), "DATASET", None)
+    return DATASETS

@@ -89,7 +89,7 @@ def _from_sources(name: str, dataset: Published, split: str, downloads: Path) ->
             images.save(downloads / name / f"{each}.npy", fetched[each])
         return fetched[split], source.name
     raise InputError(
-        f"{name} could not be had from {', nor from '.join(failures)}: connect to the network and run again, or {wanted}"
+        f"{name} could not be downloaded from {', nor from '.join(failures)}: connect to the network and run again, or {wanted}"
     )
 
 

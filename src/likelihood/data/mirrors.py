@@ -1,15 +1,22 @@
-"""Data sets from torchvision's own loaders, which know the mirrors and check the archives they fetch."""
+"""Published archives: by torchvision's own loaders, which know the mirrors and check what they fetch, and CIFAR's binary ones.
+
+CIFAR's usual archives are pickles, and a pickle is a program that runs when it is loaded. The binary archives [1] hold the same
+images: a record is one label byte (CIFAR-100: two), then 3,072 bytes, the colours one after the other.
+
+[1] Krizhevsky, The CIFAR-10 dataset, https://www.cs.toronto.edu/~kriz/cifar.html
+"""
 
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from likelihood.data.base import Source
 
-TIMEOUT = 20.0  # seconds without an answer after which a mirror counts as unreachable; torchvision itself would wait for ever
+TIMEOUT = 20.0  # seconds without an answer after which a mirror counts as unreachable; torchvision itself would wait forever
 NAME = "torchvision's mirrors"
 
 
@@ -38,3 +45,60 @@ def torchvision(loader: str, by_name: bool = False) -> Source:
         return {split: x.transpose(0, 2, 3, 1) if x.ndim == 4 and x.shape[1] == 3 else x for split, x in pixels.items()}
 
     return Source(NAME, fetch)
+
+
+class Archive(NamedTuple):
+    """One of CIFAR's binary archives."""
+
+    file: str
+    md5: str
+    folder: str
+    labels: int  # bytes before the pixels of an image
+    splits: dict[str, list[str]]
+
+
+ADDRESS = "https://www.cs.toronto.edu/~kriz/"
+VALUES = 3 * 32 * 32  # of an image
+CIFAR = {
+    "cifar10": Archive(
+        "cifar-10-binary.tar.gz",
+        "c32a1d4ab5d03f1284b67883e8d87530",
+        "cifar-10-batches-bin",
+        1,
+        {"train": [f"data_batch_{k}.bin" for k in range(1, 6)], "test": ["test_batch.bin"]},
+    ),
+    "cifar100": Archive(
+        "cifar-100-binary.tar.gz",
+        "03b5dce01913d631647c71ecec9e9cb8",
+        "cifar-100-binary",
+        2,
+        {"train": ["train.bin"], "test": ["test.bin"]},
+    ),
+}
+
+
+def cifar(name: str) -> Source:
+    """The source that is a binary archive of CIFAR: `cifar10` or `cifar100`."""
+
+    def fetch(scratch: Path) -> Mapping[str, np.ndarray]:
+        archive = CIFAR[name]
+        from torchvision.datasets import utils  # takes seconds to import and is not needed when nothing is fetched
+
+        with patience():
+            utils.download_and_extract_archive(ADDRESS + archive.file, scratch, filename=archive.file, md5=archive.md5)
+        folder = scratch / archive.folder
+        return {
+            split: np.concatenate([records((folder / file).read_bytes(), archive.labels) for file in files])
+            for split, files in archive.splits.items()
+        }
+
+    return Source("the University of Toronto", fetch)
+
+
+def records(content: bytes, labels: int) -> np.ndarray:
+    """The images of a file of records, uint8 N×32×32×3; RuntimeError where it does not end with a whole one."""
+    size = labels + VALUES
+    if not content or len(content) % size:
+        raise RuntimeError(f"a file of the archive does not hold whole records of {size} bytes")
+    pixels = np.frombuffer(content, np.uint8).reshape(-1, size)[:, labels:]
+    return np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))

@@ -21,8 +21,8 @@ from PIL import Image
 from likelihood.common import counts, images
 from likelihood.common.errors import InputError
 from likelihood.data import base, pictures
-from likelihood.data.lossy import lossy
 from likelihood.data.names import said, shown
+from likelihood.data.pictures import lossy
 
 SEED = 80_20
 LEAST = counts.pictures_for(counts.LEAST + 1)  # for an in-set, one image to train on beside those held out

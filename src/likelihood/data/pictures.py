@@ -27,6 +27,8 @@ from likelihood.data.names import said, shown
 
 # What decoders warn of and log is about a file's further data, or is raised as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+HEAD = 1 << 16  # bytes, after which a colour profile has ended
+REVERSIBLE = 1  # wavelet of JPEG 2000, byte 13 of the coding style
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
@@ -199,3 +201,15 @@ def _picture(file: ImageFile, bits: int, name: str) -> Image.Image:
     if picture.mode in ("1", "L") and bits < 8 and level is not None and level < 2**bits:
         picture.info["transparency"] = level * 255 // (2**bits - 1)  # Pillow brings the pixels to 0..255, but not this level
     return picture
+
+
+def lossy(path: Path) -> bool:
+    """Whether the format loses something: JPEG, AVIF and HEIF do, WebP and JPEG 2000 unless asked not to."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return b"VP8L" not in head
+    if head[4:8] == b"jP  " or head[:4] == b"\xff\x4f\xff\x51":
+        style = head.find(b"\xff\x52")
+        return head[style + 13 : style + 14] != bytes([REVERSIBLE])
+    return head[:3] == b"\xff\xd8\xff" or head[4:8] == b"ftyp"
