@@ -37,24 +37,18 @@ def wanted(benchmark):
 
 
 def more(benchmark):
-    """What is shipped where dvc.lock has it by the present dvc.yaml: snapshots, variants, analyses, their detectors."""
-    heads = (
-        f"data/models/{benchmark}/",
-        f"data/scores/{benchmark}/",
-        f"data/analyses/{benchmark}/",
-        f"data/detectors/{benchmark}.",
-    )
-    current = {
-        out["path"]
-        for cell, stage in LOCK.items()
-        if f"@{benchmark}" in cell and "settings" in str(stage["deps"])
-        for out in stage["outs"]
-    }
-    variants = {out["path"] for cell, stage in LOCK.items() if "variant@" in cell for out in stage["outs"]}
-    named = {out["path"] for stage in LOCK.values() for out in stage.get("outs", [])}
-    return sorted(
-        path for path in named if path.startswith((*heads, f"metrics/{benchmark}/train/")) and path in current | variants
-    )
+    """What else is shipped where dvc.lock has it by the present dvc.yaml: snapshots, variants with their detectors, analyses."""
+    found = []
+    for cell, stage in LOCK.items():
+        name, _, item = cell.partition("@")
+        if item.split("-")[0] == benchmark and any(dep["path"].startswith("data/settings/") for dep in stage["deps"]):
+            found += [
+                out["path"] for out in stage["outs"] if out["path"].startswith(("data/models", "data/analyses", "data/scores"))
+            ]
+        if item.split("-")[0] == benchmark and name in ("train_variant", "evaluate_variant"):
+            heads = ("data/detectors", f"metrics/{benchmark}/train")
+            found += [out["path"] for out in stage["outs"] if out["path"].startswith(heads)]
+    return sorted(found)
 
 
 def test_the_results_of_every_benchmark_in_the_lock_are_shipped():

@@ -8,8 +8,9 @@ explain.json holds
     samples     for each natural out-set, the share of a model's samples that look in-distribution, and the share of held-out
                 images of both sets: those that a random forest [1], trained on pixels of both sets, calls in-distribution
 
-<model>.csv has the columns experiment, at, set (analyses/dissection.py), n images, mean of bits/dim, or of nats of binarised images,
-and auroc of -log p, the out-set against `test` at the same λ or epoch. The figures are split, constants, entropy, contrast, training.
+<model>.csv has the columns experiment, at, set (analyses/dissection.py), n images, mean of bits/dim, or of nats of binarised
+images, and auroc of -log p, the out-set against `test` at the same λ or epoch. The figures are split, constants, entropy, contrast
+and training.
 
 References:
     [1] Random forests (Breiman, 2001), Machine Learning 45

@@ -147,7 +147,8 @@ def variants(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def timed(table: pd.DataFrame) -> pd.DataFrame:
     """The table of scores with `seconds` per 1,000 images, where the benchmark of speed has measured it."""
     keys = ["benchmark", "model", "score"]
-    return table.merge(pd.DataFrame(measured("scores")["rows"], columns=[*keys, "seconds"]), on=keys, how="left")
+    costs = pd.DataFrame(measured("scores")["rows"], columns=[*keys, "seconds"])
+    return table.merge(costs, on=keys, how="left")
 
 
 def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]], of_variants: dict[str, dict[str, Any]]) -> str:
