@@ -18,6 +18,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.common import images, params, stage
+from likelihood.common.params import MODELS
 from likelihood.data import base as data
 from likelihood.evaluation import comparison, tables
 from likelihood.figures import heatmap
@@ -67,7 +68,8 @@ def main() -> None:
         title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if data.natural(out) == which]
         for title, which in (("pictures", True), ("made", False))
     }
-    drawn = [row for row in rows(table, ranked) if row[0] not in values["variants"]]
+    shown_models = {*MODELS, *(f"{model}_binarised" for model in MODELS), comparison.ALL_MODELS, comparison.NO_MODEL}
+    drawn = [row for row in rows(table, ranked) if row[0] in shown_models]
     single = [row for row in drawn if scores.get(row[1]).batch == 1]
     batches = [row for row in drawn if scores.get(row[1]).batch > 1]
     figure = heatmap.heat_map(table, [*single, *batches], {title: found for title, found in groups.items() if found})

@@ -39,8 +39,8 @@ SMALL = {
 VARIANTS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local", "glow_additive", "vae_binarised")
 ANALYSES = ("vae_gradients", "pixelcnn_gradients", "glow_gradients", "vae_regret", "claims")
 EXTRAS = {  # what is off by default, some of it
-    "run_variants: []": f"run_variants: [{', '.join(VARIANTS)}]",
-    "run_analyses: []": f"run_analyses: [{', '.join(ANALYSES)}]",
+    "run_variants: []": "\n- ".join(("run_variants:", *VARIANTS)),
+    "run_analyses: []": "\n- ".join(("run_analyses:", *ANALYSES)),
 }
 
 

@@ -175,7 +175,7 @@ def test_the_gaussian_stands_more_statistics_than_images_and_those_that_do_not_v
 def project(tmp_path, monkeypatch):
     """A folder with the tables of two benchmarks, one of which params.yaml has not."""
     names = {"toy": ["mnist", "noise"], "gone": ["mnist"]}
-    params = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": names["toy"]}}, "variants": {}}
+    params = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": names["toy"]}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "metrics/scores").mkdir(parents=True)
     for name, outs in names.items():

@@ -9,8 +9,8 @@ explain.json holds
                 images of both sets: those that a random forest [1], trained on pixels of both sets, calls in-distribution
 
 <model>.csv has the columns experiment, at, set (analyses/dissection.py), n images, mean of bits/dim, or of nats of binarised
-images, and auroc of -log p, the out-set against `test` at the same λ or epoch. The figures are split, constants, entropy, contrast
-and training.
+images, and auroc of -log p, the out-set against `test` at the same λ or epoch. The figures are split, constants, entropy,
+contrast and training.
 
 References:
     [1] Random forests (Breiman, 2001), Machine Learning 45
