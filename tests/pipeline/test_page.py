@@ -28,7 +28,7 @@ def dvc(*arguments, cwd, check=True):
 def pulled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pulled") / "clone"
     git("clone", "-q", str(ROOT), str(folder))
-    dvc("pull", "--allow-missing", cwd=folder)
+    dvc("pull", cwd=folder)
     return folder
 
 
