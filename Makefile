@@ -10,11 +10,11 @@ repro: $(READY)
 	dvc repro
 
 test: $(READY)
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 # The tests that start no pipeline, server or browser.
 quick: $(READY)
-	python -m pytest -m "not slow"
+	python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # Name committed results that are older than their code, parameters or data; fails if an enabled stage is among them.
 audit: $(READY)

@@ -3,16 +3,20 @@
 One small pipeline is run once for all tests that need one.
 """
 
+import os
 import signal
 
 import pytest
 import torch
 
 from tests.clone import Clone
+from tests.helpers import ROOT
 
 # A shell that starts the tests in the background, or nohup, lets them ignore signals, and so all that they start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if "PYTEST_XDIST_WORKER" in os.environ:  # each of them has a core
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +36,15 @@ def small(tmp_path_factory):
     clone.dvc("repro")
     clone.commit()
     return clone
+
+
+SLOW = ("pipeline/", "wrong/", "training/test_processes", "training/test_resume", "commands/test_sweep", "commands/test_detect")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what runs pipelines, servers and browsers: `make quick` leaves it out."""
+    for item in items:
+        place = str(item.path.relative_to(ROOT / "tests"))
+        quick = "no_format" in item.name or place == "pipeline/test_contracts.py"
+        if (place.startswith(SLOW) and not quick) or "small" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)

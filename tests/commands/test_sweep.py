@@ -97,7 +97,7 @@ def columns_of(folder):
 
 def test_the_summary_is_mean_and_spread_over_seeds(swept, monkeypatch, capsys):
     monkeypatch.chdir(swept.folder)
-    summarize.main()
+    summarize.run(None)
     parts = capsys.readouterr().out.split("vae.lr = ")[1:]
     tables = dict(part.split("\n", 1) for part in parts)
     assert set(tables) == {"empty; seed 0", "0.005; seeds 0, 1", "0.002; seeds 0, 1"}

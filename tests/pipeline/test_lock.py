@@ -58,13 +58,13 @@ CHANGES = {
         lambda clone: clone.change("src/likelihood/models/glow/model.py", "import math", "import math  #"),
         {"check", "train_glow@mnist_5k", "score_in@mnist_5k-glow", "score_out@mnist_5k-glow"},
         {"train_glow@digits", "score_in@digits-glow", "score_out@digits-glow"},
-        "src/likelihood/models/glow/model.py is modified",
+        "src/likelihood/models/glow is modified",
     ),
     "a parameter of the disabled benchmark": (
-        lambda clone: clone.change("params.yaml", "      lr: 0.001\nown", "      lr: 0.002\nown"),
+        lambda clone: clone.change("params.yaml", "      lr: 0.001\nvariants", "      lr: 0.002\nvariants"),
         {"check", "rank"},  # which see all benchmarks
         {"train_glow@digits"},
-        "benchmarks.digits.glow of params.yaml is modified",
+        "data/settings/digits/glow/training.json is modified",
     ),
     "a shared parameter": (
         lambda clone: clone.change("params.yaml", "bootstrap: 1000", "bootstrap: 500"),
@@ -80,7 +80,7 @@ CHANGES = {
     ),
     "a result edited by hand": (
         lambda clone: clone.change("metrics/mnist_5k/ood/metrics.json", '"noise"', '"noises"'),
-        {"evaluate@mnist_5k", "plot@mnist_5k"},
+        {"evaluate@mnist_5k"},
         set(),
         "metrics/mnist_5k/ood/metrics.json is not what the stage wrote",
     ),
@@ -91,7 +91,7 @@ CHANGES = {
         "data/processed/digits/in has been rewritten since",
     ),
     "a benchmark taken away": (
-        lambda clone: clone.change("params.yaml", OTHER, "own: {}\n"),
+        lambda clone: clone.change("params.yaml", OTHER, "variants:\n"),
         {"check", "rank"},
         {"download@digits", "preprocess@digits", "evaluate@digits"}
         | {f"train_{model}@digits" for model in MODELS}

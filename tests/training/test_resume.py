@@ -10,7 +10,9 @@ import time
 import numpy as np
 import pytest
 
-from tests.clone import Clone, environment, ran, workspace
+from likelihood.common import params
+from likelihood.settings import resolve
+from tests.clone import Clone, environment, ran, replaced, workspace
 from tests.helpers import ROOT, files
 
 EPOCHS, STEPS = 4, 8  # steps an epoch
@@ -20,9 +22,10 @@ PLACES = ("data/models", "metrics", "data/trainings")
 KILLED = """
 import os, sys
 sys.path.insert(0, "src")
-import train, stage
-from likelihood import progress, training
-from likelihood.models import checkpoint
+import train
+from likelihood.common import stage
+from likelihood.models.shared import checkpoint
+from likelihood.training import loop, progress, record
 owner, name, number, signal = {owner}, {name!r}, {number}, {signal}
 function, calls = getattr(owner, name), []
 def counting(*arguments, **keywords):
@@ -39,6 +42,7 @@ def train(folder, model="vae", kill=None, benchmark="mnist_5k"):
     """Run the training in a folder that holds its own copy of src; `kill` is (owner, function, n-th call, signal)."""
     if not (folder / "src").exists():
         shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    resolve.write(params.load(folder / "params.yaml"), folder / "data/settings")  # as `check` does
     command = [sys.executable, "src/train.py"]
     if kill:
         owner, name, number, what = kill
@@ -53,9 +57,9 @@ def longer(folder):
     """A workspace whose VAE takes four epochs and keeps three of them."""
     workspace(folder)
     text = (folder / "params.yaml").read_text()
-    old, new = "  epochs: 2\n  snapshots:\n  - 1\n  - 10\n  - 60\n", "  epochs: 4\n  snapshots:\n  - 1\n  - 2\n  - 4\n"
-    assert text.count(old) == 1
-    (folder / "params.yaml").write_text(text.replace(old, new))
+    changes = {"vae:\n  lr:\n  batch_size: 32\n  epochs: 2\n": "vae:\n  lr:\n  batch_size: 32\n  epochs: 4\n"}
+    changes["  - 1\n  - 10\n  - 60\n"] = "  - 1\n  - 2\n  - 4\n"
+    (folder / "params.yaml").write_text(replaced(text, changes))
     return folder
 
 
@@ -73,13 +77,13 @@ def uninterrupted(tmp_path_factory):
 
 # (what is about to be called when the signal comes, after which epoch that run went on)
 CHAIN = [
-    (("training", "finite", 3, signal.SIGKILL), 0),  # in the first epoch
-    (("training", "finite", STEPS + 4, signal.SIGINT), 0),  # in the second
+    (("loop", "finite", 3, signal.SIGKILL), 0),  # in the first epoch
+    (("loop", "finite", STEPS + 4, signal.SIGINT), 0),  # in the second
     (("checkpoint.os", "replace", 2, signal.SIGKILL), 1),  # the state of the second epoch is written, not yet in place
     (("progress.Progress", "save", 1, signal.SIGKILL), 1),  # snapshot and samples of the second epoch are there, its state is not
-    (("train.Record", "log", 2, signal.SIGKILL), 1),  # the state of the second epoch is in place, its curves are not
-    (("training", "validate", 1, signal.SIGINT), 2),
-    (("train.shutil", "copy", 2, signal.SIGKILL), 2),  # all epochs are done, the outputs half in place
+    (("record.Record", "log", 2, signal.SIGKILL), 1),  # the state of the second epoch is in place, its curves are not
+    (("loop", "validate", 1, signal.SIGINT), 2),
+    (("record.shutil", "copy", 2, signal.SIGKILL), 2),  # all epochs are done, the outputs half in place
     (None, EPOCHS),
 ]
 
@@ -102,9 +106,11 @@ def test_another_benchmark_with_the_same_in_set_takes_what_was_trained(uninterru
     assert train(folder).returncode == 0
     shutil.copytree(folder / "data/processed/mnist_5k", folder / "data/processed/wide")
     text = (folder / "params.yaml").read_text()
-    entry = text[text.index("  mnist_5k:\n    in:") : text.index("own: {}")]
+    entry = text[text.index("  mnist_5k:\n    in:") : text.index("variants:\n")]
     wide = entry.replace("  mnist_5k:\n", "  wide:\n", 1).replace("    - constant\n", "")
-    (folder / "params.yaml").write_text(text.replace(entry, entry + wide))
+    (folder / "params.yaml").write_text(
+        text.replace(entry, entry + wide).replace("run:\n- mnist_5k\n", "run:\n- mnist_5k\n- wide\n")
+    )
     result = train(folder, benchmark="wide")
     assert "the same training was done before" in result.stdout, result.stderr
     assert "epoch 1:" not in result.stdout
@@ -140,7 +146,7 @@ def damage_state(folder):
 @pytest.mark.parametrize("change", [change_parameter, change_data, change_code, damage_state])
 def test_a_training_of_anything_else_starts_afresh(change, tmp_path):
     folder = longer(tmp_path / "killed")
-    assert train(folder, kill=("training", "finite", STEPS + 4, signal.SIGKILL)).returncode == -signal.SIGKILL
+    assert train(folder, kill=("loop", "finite", STEPS + 4, signal.SIGKILL)).returncode == -signal.SIGKILL
     change(folder)
     result = train(folder)
     assert result.returncode == 0, result.stderr

@@ -33,6 +33,7 @@ mpl.rcParams.update(
 IN_COLORS = {"train": "#56B4E9", "test": "#0072B2"}
 OUT_COLORS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#7A7A7A")
 HIGHEST = 3.0  # how far a bar may stand above those of the in-set
+WIDEST_TITLE = 7.4  # inches that a title takes above a single panel
 LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
 
 
@@ -54,7 +55,7 @@ def likelihood_histograms(
         bins: number of bins across a panel.
     """
     models = list(table["model"].unique())
-    figure = Figure(figsize=(4.2 * len(models), 3.7), layout="constrained")
+    figure = Figure(figsize=(max(4.2 * len(models), WIDEST_TITLE), 3.7), layout="constrained")
     for ax, model in zip(np.atleast_1d(figure.subplots(1, len(models))), models, strict=True):
         rows = table[table["model"] == model]
         histogram_panel(ax, rows, in_name, outs, auroc[model], bins)
@@ -106,7 +107,7 @@ def loss_curves(curves: Mapping[str, pd.DataFrame], in_name: str, epoch_images: 
         in_name: name of the in-set.
         epoch_images: images an epoch, by model.
     """
-    figure = Figure(figsize=(4.2 * len(curves), 3.2), layout="constrained")
+    figure = Figure(figsize=(max(4.2 * len(curves), WIDEST_TITLE), 3.2), layout="constrained")
     for ax, (model, curve) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
         marker = "o" if len(curve) <= 20 else None
         for split, color in (("train", IN_COLORS["train"]), ("validation", IN_COLORS["test"])):
