@@ -92,7 +92,7 @@ def main() -> None:
     outs, resamples, family = entry["out"], values["evaluate"]["bootstrap"], values["variants"][variant]["family"]
     facts, own = results.of_model(benchmark, variant)
     seeds = of_seeds(own)
-    row, sets = results.row_name(variant, facts), ["val", "test", *outs]
+    row, sets = variant, ["val", "test", *outs]
     summary = summary_of(facts, seeds or [own], row, outs, resamples, seed)
 
     compared = Compared(benchmark, results.index_of(own, outs), values["evaluate"]["images"], seed)

@@ -36,7 +36,7 @@ SMALL = {
     "images: 500": "images: 20",
     "seeds: [1, 2]": "seeds: [7]",
 }
-VARIANTS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local", "glow_additive", "vae_binarised")
+VARIANTS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local", "glow_additive", "vae_bernoulli")
 ANALYSES = ("vae_gradients", "pixelcnn_gradients", "glow_gradients", "vae_regret", "claims")
 EXTRAS = {  # what is off by default, some of it
     "run_variants: []": "\n- ".join(("run_variants:", *VARIANTS)),

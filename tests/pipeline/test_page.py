@@ -159,7 +159,7 @@ def test_contact_sheets_are_files_where_their_stage_has_run_and_make_a_page_of_t
 
 
 def test_figures_of_the_claims_stand_below_a_heading_of_their_own(pulled, tmp_path):
-    dvc("plots", "show", "-o", str(tmp_path / "page"), "plots/claims/fashion_mnist", cwd=pulled)
+    dvc("plots", "show", "-o", str(tmp_path / "page"), "plots/fashion_mnist/claims", cwd=pulled)
     dom, console, _ = browse(tmp_path / "page" / "index.html", tmp_path)
     assert not console
     assert headings(dom) == ["claims"]

@@ -75,7 +75,7 @@ def test_a_variant_has_weights_curves_metrics_figures_and_a_detector_of_its_own(
     folder = clone.folder
     for variant, row in (
         ("glow_additive", "glow_additive"),
-        ("vae_binarised", "vae_binarised"),
+        ("vae_bernoulli", "vae_bernoulli"),
         ("pixelcnn_local", "pixelcnn_local"),
     ):
         assert (folder / "data/models/mnist_5k" / variant / "best.safetensors").is_file()
@@ -129,7 +129,7 @@ RERUNS = [
     ("own: {}", "own:\n  mine: {height: 8, width: 8, channels: 3, convert: true}", set()),
     ("validation_fraction: 0.1", "validation_fraction: 0.2", {"preprocess"}),
     ("  draws: 4\n  network", "  draws: 5\n  network",
-     {"score_in-vae", "score_out-vae", "score_variant-vae_binarised", *ANALYSED}),
+     {"score_in-vae", "score_out-vae", "score_variant-vae_bernoulli", *ANALYSED}),
     ("  images: 1000", "  images: 30", {"evaluate", *COMPARED, *EVALUATED, *ANALYSED}),
     ("  images: 20\n", "  images: 19\n", ANALYSED),
     ("bootstrap: 1000", "bootstrap: 500", {"evaluate", *COMPARED, *EVALUATED}),

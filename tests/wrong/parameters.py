@@ -57,7 +57,7 @@ def two_shapes(project):
 
 
 def family_without_a_folder(project):
-    project.parameter("  vae_binarised: {family: vae", "  vae_binarised: {family: made")
+    project.parameter("  vae_bernoulli: {family: vae", "  vae_bernoulli: {family: made")
 
 
 def unknown_variant(project):

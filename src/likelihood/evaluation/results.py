@@ -37,7 +37,7 @@ def of_model(benchmark: str, model: str) -> tuple[dict[str, Any], dict[str, pd.D
 
 def row_name(model: str, facts: dict[str, Any]) -> str:
     """The name of a model's row: binarised images are another data set, so their likelihoods get another row."""
-    return model if facts["unit"] == "bits_per_dim" or model.endswith("_binarised") else f"{model}_binarised"
+    return model if facts["unit"] == "bits_per_dim" else f"{model}_binarised"
 
 
 def raw_likelihood(statistics: dict[str, pd.DataFrame], outs: list[str], resamples: int, seed: int) -> dict[str, Any]:

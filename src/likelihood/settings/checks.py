@@ -15,7 +15,8 @@ from likelihood.settings.schema import ANALYSES, at, families, parameters, words
 
 RESERVED = ("train", "val", "test", "bits_per_dim", "nats")  # what stands beside the sets in tables and metrics
 TAKEN = ("claims", "detectors", "scores")  # and beside the benchmarks
-BESIDE = ("all", "none", "images", "tables", "figures", "contact", *MODELS, *ANALYSES)  # and beside the variants
+BINARISED = tuple(f"{model}_binarised" for model in MODELS)
+BESIDE = ("all", "none", "images", "tables", "figures", "contact", *MODELS, *BINARISED, *ANALYSES)  # and beside the variants
 LONGEST = 200  # characters of a message that are the user's own
 
 
