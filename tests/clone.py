@@ -63,9 +63,9 @@ def replaced(text, changes):
 
 
 def environment():
-    """That of a stage: this Python first, two threads."""
+    """That of a stage: this Python first, two threads, or one beside the tests of another process."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "2"}
+    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"}
 
 
 class Workspace:

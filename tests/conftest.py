@@ -8,14 +8,16 @@ import signal
 
 import pytest
 import torch
+from filelock import FileLock
 
-from tests.clone import Clone
+from tests.clone import Clone, Workspace
 from tests.helpers import ROOT
 
 # A shell that starts the tests in the background, or nohup, lets them ignore signals, and so all that they start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-if "PYTEST_XDIST_WORKER" in os.environ:  # each of them has a core
+PROCESSES = "PYTEST_XDIST_WORKER" in os.environ  # pytest-xdist's, each of which has a core
+if PROCESSES:
     torch.set_num_threads(1)
 
 
@@ -31,11 +33,19 @@ def double_precision():
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """The small pipeline, run from an empty folder and committed. For copying: no test may change it."""
-    clone = Clone(tmp_path_factory.mktemp("small"))
-    clone.dvc("repro")
-    clone.commit()
-    return clone
+    """The small pipeline, run once from an empty folder and committed. For copying: no test may change it."""
+    parent = tmp_path_factory.getbasetemp()
+    if PROCESSES:
+        parent = parent.parent  # which they share
+    folder, done = parent / "small", parent / "small.done"
+    with FileLock(parent / "small.lock"):
+        if not done.exists():
+            folder.mkdir()
+            clone = Clone(folder)
+            clone.dvc("repro")
+            clone.commit()
+            done.touch()
+    return Workspace(folder)
 
 
 SLOW = ("pipeline/", "wrong/", "training/test_processes", "training/test_resume", "commands/test_sweep", "commands/test_detect")

@@ -1,22 +1,18 @@
 """dvc.lock can be trusted: a run from nothing gives the same hashes; what is older than its code, parameters or data is named."""
 
+import argparse
 import hashlib
+import shutil
 
 import pandas as pd
 import pytest
 import yaml
 
 from likelihood.commands import audit, verify
-from tests.clone import Clone, ran
+from tests.clone import environment, ran
 from tests.helpers import ROOT, git
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-
-
-def test_the_small_pipeline_run_again_from_nothing_gives_the_same_lock(small, tmp_path):
-    again = Clone(tmp_path)
-    again.dvc("repro")
-    assert yaml.safe_load(again.read("dvc.lock")) == yaml.safe_load(small.read("dvc.lock"))
 
 
 def test_no_committed_result_that_is_enabled_is_older_than_what_it_was_made_from():
@@ -162,17 +158,27 @@ def test_the_audit_s_status_says_whether_an_enabled_stage_is_stale(two, tmp_path
     assert "results of enabled stages are stale: run `dvc repro` and commit what it changes" in found.stderr
 
 
-def test_verify_repeats_all_and_finds_the_same_or_says_what_is_too_far(small, tmp_path):
-    clone = small.copied(tmp_path / "clone")
+def test_verify_repeats_all_from_nothing_and_finds_the_same_lock_and_numbers(small, tmp_path, monkeypatch, capfd):
+    clone, again, rerun = small.copied(tmp_path / "clone"), tmp_path / "again", verify.rerun
     metrics = clone.read("metrics/mnist_5k/ood/metrics.json")
-    kept = set(clone.folder.rglob("*"))
-    found = clone.likelihood("verify")
-    assert found.returncode == 0, found.stdout + found.stderr
+    left = set(clone.folder.rglob("*"))
+
+    def kept(root, folder):
+        rerun(root, folder)
+        shutil.copy(folder / "dvc.lock", again)
+
+    monkeypatch.setattr(verify, "rerun", kept)
+    monkeypatch.chdir(clone.folder)
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    assert verify.run(argparse.Namespace()) == 0
+    assert yaml.safe_load(again.read_text()) == yaml.safe_load(small.read("dvc.lock"))
+    output = capfd.readouterr().out
     count = len(verify.numbers(clone.folder, "mnist_5k"))
-    assert f"mnist_5k: of {count} numbers {count} are equal, 0 too far off" in found.stdout
-    assert "Running stage 'train_glow@mnist_5k'" in found.stdout
-    assert "the same training was done before" not in found.stdout
-    assert {path for path in clone.folder.rglob("*") if "__pycache__" not in path.parts} <= kept
+    assert f"mnist_5k: of {count} numbers {count} are equal, 0 too far off" in output
+    assert "Running stage 'train_glow@mnist_5k'" in output
+    assert "the same training was done before" not in output
+    assert {path for path in clone.folder.rglob("*") if "__pycache__" not in path.parts} <= left
     assert clone.read("metrics/mnist_5k/ood/metrics.json") == metrics
 
 

@@ -166,20 +166,19 @@ def test_a_wrong_parameter_stops_before_anything_is_trained(clone):
     assert ran(clone.dvc("repro")) <= {"check"}
 
 
-def test_an_experiment_with_a_tiny_lr_and_binarised_images_runs_and_goes_back(clone):
+def test_an_experiment_with_a_tiny_lr_and_binarised_images_runs_and_goes_back(small, tmp_path):
+    clone = small.copied(tmp_path / "clone")
     before = clone.read("params.yaml")
     clone.dvc("exp", "run", "-S", "model.lr=1e-5", "-S", "vae.likelihood=bernoulli")
-    try:
-        changed = [(a, b) for a, b in zip(before.splitlines(), clone.read("params.yaml").splitlines(), strict=True) if a != b]
-        assert changed == [("  lr: 0.005", "  lr: 1e-05"), ("  likelihood: logistic", "  likelihood: bernoulli")]
-        metrics = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
-        assert "vae" not in metrics
-        assert set(metrics["vae_binarised"]["nats"]) == {"train", "test", "noise", "constant"}
-        assert 0 < metrics["vae_binarised"]["nats"]["test"] < 784  # about log 2 a pixel
-        diff = clone.dvc("metrics", "diff")
-        assert "vae_binarised.nats.test" in diff
-        assert "validation.bits_per_dim" in diff
-    finally:
-        git("checkout", "-q", ".", cwd=clone.folder)
+    changed = [(a, b) for a, b in zip(before.splitlines(), clone.read("params.yaml").splitlines(), strict=True) if a != b]
+    assert changed == [("  lr: 0.005", "  lr: 1e-05"), ("  likelihood: logistic", "  likelihood: bernoulli")]
+    metrics = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
+    assert "vae" not in metrics
+    assert set(metrics["vae_binarised"]["nats"]) == {"train", "test", "noise", "constant"}
+    assert 0 < metrics["vae_binarised"]["nats"]["test"] < 784  # about log 2 a pixel
+    diff = clone.dvc("metrics", "diff")
+    assert "vae_binarised.nats.test" in diff
+    assert "validation.bits_per_dim" in diff
+    git("checkout", "-q", ".", cwd=clone.folder)
     clone.dvc("checkout")
     assert ran(clone.dvc("repro")) == {"check", "plot"}  # settings and contact sheets are made again, not kept
