@@ -1,7 +1,6 @@
 """A sweep over seeds and learning rates in the queue, two at a time; its table in `dvc exp show`; its mean ± spread."""
 
 import json
-import os
 import re
 import statistics
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 
 from likelihood.commands import summarize
 from likelihood.common.errors import InputError
+from tests.clone import environment
 from tests.helpers import ROOT, git
 
 SEEDS, RATES = (0, 1), ("0.005", "0.002")
@@ -62,7 +62,7 @@ def test_the_table_of_experiments_has_few_columns_with_short_names(swept):
     shell = subprocess.run(
         ["bash", "-c", f"xargs -a {ROOT}/profiles/columns dvc exp show --no-pager"],
         cwd=swept.folder,
-        env={**os.environ, "COLUMNS": "160"},
+        env={**environment(), "COLUMNS": "160"},
         capture_output=True,
         text=True,
     )
