@@ -9,10 +9,11 @@ import torch
 from torchvision.utils import make_grid
 
 from likelihood.analyses import dissection
-from likelihood.claims import evidence, findings
-from likelihood.claims.findings import Finding, Results
+from likelihood.claims import evidence
 from likelihood.docs import claims as claimpage
+from likelihood.docs import findings
 from likelihood.docs.claims import verdict
+from likelihood.docs.findings import Finding, Results
 from likelihood.figures import claims as claimfigures
 from likelihood.models.shared import checkpoint
 from tests.builders import VARIANTS, build, images
@@ -57,6 +58,7 @@ def results(tmp_path):
     scores = [("fashion_mnist_wide", "glow", "ensemble", "mnist", 0.09)]
     return Results(
         ENTRIES,
+        {"pairs": {"fashion_mnist": ["mnist"]}, "swapped": {"mnist": ["fashion_mnist"]}},
         metrics,
         {"fashion_mnist_wide": {"glow_additive": summary(4.0, 3.0, 0.2, "mnist")["glow"]}},
         tmp_path,
@@ -76,9 +78,11 @@ def test_findings_come_from_the_results_and_tell_what_holds(results):
     def holds(found):
         return [finding.holds for finding in found]
 
-    assert holds(findings.likelier(results, findings.FOREIGN, MODELS, inverted=True)) == [True] * 3
-    assert holds(findings.likelier(results, findings.SWAPPED, MODELS, inverted=False)) == [True] * 3
-    assert holds(findings.likelier(results, findings.SWAPPED, MODELS, inverted=True)) == [False] * 3
+    assert holds(findings.likelier(results)) == [True] * 3
+    assert holds(findings.asymmetric(results)) == [True] * 3
+    exchanged = {"pairs": results.claims["swapped"], "swapped": results.claims["pairs"]}
+    assert holds(findings.likelier(results._replace(claims=exchanged))) == [False] * 3
+    assert holds(findings.asymmetric(results._replace(claims=exchanged))) == [False] * 3
     assert holds(findings.additive(results)) == [True]
     assert holds(findings.split(results)) == [True]
     assert holds(findings.curvature(results)) == [False]  # predicted and measured gap differ in sign

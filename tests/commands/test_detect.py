@@ -79,7 +79,7 @@ def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_done(small, p
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 1
     assert f"skipped: {bad} cannot be read as a picture" in done.stderr
-    assert "small.npz holds images of shape (8, 8); the models know (28, 28)" in done.stderr
+    assert "small.npz holds images of shape (8, 8), but the models know (28, 28)" in done.stderr
     assert "of 1 images flagged" in done.stderr
     assert "2 skipped" in done.stderr
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from likelihood.commands import detect as inspection
 from likelihood.common.errors import InputError
-from likelihood.data.pictures import lossy
+from likelihood.data.pictures import Shape, lossy
 
 
 def test_files_are_those_named_and_those_below_folders_once_each(tmp_path, monkeypatch, capsys):
@@ -28,7 +28,7 @@ def test_files_are_those_named_and_those_below_folders_once_each(tmp_path, monke
 
 
 def test_arrays_are_read_from_npz_files_alone(tmp_path):
-    x, shape = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4), inspection.Shape(1, 3, 4)
+    x, shape = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4), Shape(1, 3, 4)
     np.savez(tmp_path / "some.npz", images=x)
     (tmp_path / "some.npz").rename(tmp_path / "SOME.NPZ")
     np.save(tmp_path / "array.npy", x)
@@ -41,7 +41,7 @@ def test_arrays_are_read_from_npz_files_alone(tmp_path):
     faults = {
         "array.npy": "array.npy is a single array: save it with numpy.savez_compressed(path, images=...)",
         "none.npz": "none.npz holds uint8 of shape (0, 3, 4): images must be uint8",
-        "a\nb.npz": "a\\nb.npz holds images of shape (1, 4); the models know (3, 4)",
+        "a\nb.npz": "a\\nb.npz holds images of shape (1, 4), but the models know (3, 4)",
         "pipe.npz": "pipe.npz cannot be read (it is a pipe",
     }
     for name, fault in faults.items():
@@ -54,7 +54,7 @@ def test_arrays_are_read_from_npz_files_alone(tmp_path):
 def test_a_folder_is_read_a_batch_at_a_time(tmp_path):
     for number, count in enumerate((3, 4)):
         np.savez(tmp_path / f"{number}.npz", images=np.full((count, 2, 2), number, np.uint8))
-    found = inspection.batches(sorted(tmp_path.iterdir()), inspection.Shape(1, 2, 2), 2)
+    found = inspection.batches(sorted(tmp_path.iterdir()), Shape(1, 2, 2), 2)
     assert [[int(image.pixels[0, 0]) for image in batch] for batch in found] == [[0, 0], [0, 1], [1, 1], [1]]
 
 

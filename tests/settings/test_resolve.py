@@ -51,6 +51,7 @@ TABLE = [
     ("colour.glow.steps", 9, training(COLOUR, *OF["glow"])),
     ("score.images", 100, every("scoring") | analyses(*GREY, *COLOUR)),
     ("claims.images", 100, analyses(*GREY, *COLOUR)),
+    ("claims.pairs", {}, set()),
     ("evaluate.images", 100, analyses(*GREY, *COLOUR)),
     ("evaluate.bootstrap", 100, set()),
     ("plot.bins", 41, set()),

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from likelihood.common import counts, images, params
+from likelihood.common import counts, params
 from likelihood.common.errors import InputError
-from likelihood.data import own, pictures
+from likelihood.data import pictures
 from likelihood.data.names import said, shown
-from likelihood.data.pictures import lossy
+from likelihood.data.pictures import Shape, lossy
 from likelihood.detection.command import FAILED
 from likelihood.detection.verdicts import Lines, Table
 
@@ -24,29 +24,6 @@ if TYPE_CHECKING:  # PyTorch takes seconds: it is imported once all that can be 
 
 FLAGGED = 1
 MOST = 0.5  # of the pictures: from there on a warning is due
-
-
-class Shape(NamedTuple):
-    """Of the models' images."""
-
-    channels: int
-    height: int
-    width: int
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """As Pillow names it."""
-        return self.width, self.height
-
-    @property
-    def mode(self) -> str:
-        """The kind of pixels, as Pillow names it."""
-        return own.MODES[self.channels]
-
-    @property
-    def array(self) -> tuple[int, ...]:
-        """Of one image: (H, W) or (H, W, 3)."""
-        return (self.height, self.width) if self.channels == 1 else (self.height, self.width, self.channels)
 
 
 class Named(NamedTuple):
@@ -85,7 +62,7 @@ def read(path: Path, shape: Shape) -> Iterator[Named]:
         if path.suffix.lower() == ".npy":
             raise InputError(f"{shown(path)} is a single array: save it with numpy.savez_compressed(path, images=...)")
         if path.suffix.lower() == ".npz":
-            for number, image in enumerate(array(path, shape)):
+            for number, image in enumerate(pictures.array(path, shape, "the models know")):
                 yield Named(f"{shown(path)}[{number}]", image)
         else:
             for name, picture in pictures.read(path):
@@ -93,18 +70,6 @@ def read(path: Path, shape: Shape) -> Iterator[Named]:
                 yield Named(name, pixels, resized=picture.size != shape.size, lossy=lossy(path))
     except InputError as error:
         yield Named(shown(path), None, str(error))
-
-
-def array(path: Path, shape: Shape) -> np.ndarray:
-    """The images of an .npz file."""
-    pictures.regular(path)
-    try:
-        pixels = images.load_npz(path)
-    except InputError as error:
-        raise InputError(said(error, path)) from None
-    if pixels.shape[1:] != shape.array:
-        raise InputError(f"{shown(path)} holds images of shape {pixels.shape[1:]}; the models know {shape.array}")
-    return pixels
 
 
 def batches(found: list[Path], shape: Shape, size: int) -> Iterator[list[Named]]:

@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from likelihood.common import counts, images
+from likelihood.common import counts
 from likelihood.common.errors import InputError
 from likelihood.data import base, pictures
-from likelihood.data.names import said, shown
+from likelihood.data.names import shown
 from likelihood.data.pictures import lossy
 
 SEED = 80_20
 LEAST = counts.pictures_for(counts.LEAST + 1)  # for an in-set, one image to train on beside those held out
 TENTH = counts.pictures_for(counts.images_for(counts.LEAST, 0.1))
-MODES = {1: "L", 3: "RGB"}
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,14 @@ class Own:
     convert: bool
 
     @property
+    def image(self) -> pictures.Shape:
+        """The declared shape."""
+        return pictures.Shape(self.channels, self.height, self.width)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of one image: (H, W) or (H, W, 3)."""
-        return (self.height, self.width) if self.channels == 1 else (self.height, self.width, 3)
+        return self.image.array
 
     def in_set(self) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """The splits `train` and `test`, canonical uint8, and which shares of the pictures were `resized` and of `lossy` formats.
@@ -105,28 +109,21 @@ class Own:
         path = self.folder / f"{split}.npz"
         if not path.exists():
             raise InputError(f"{shown(path)} is missing: save it with numpy.savez_compressed(path, images=...)")
-        pictures.regular(path)
-        try:
-            pixels = images.load_npz(path)
-        except InputError as error:
-            raise InputError(said(error, path)) from None
-        if pixels.shape[1:] != self.shape:
-            raise InputError(f"{shown(path)} holds images of shape {pixels.shape[1:]}, but params.yaml declares {self.shape}")
-        return pixels
+        return pictures.array(path, self.image, "params.yaml declares")
 
     def _pictures(self, files: list[Path]) -> tuple[np.ndarray, dict[str, float]]:
         """The pictures of files in the declared shape, and what `in_set` says of them."""
         found, before, resized = [], pictures.Alike(), 0
         for path in files:
             picture = pictures.only(path)
-            resized += picture.size != (self.width, self.height)
+            resized += picture.size != self.image.size
             before.add(np.asarray(picture.convert("RGBA")))
             found.append(self._fitted(shown(path), picture))
         self._say_alike(found, before.count)
         return np.stack(found), {"resized": resized / len(files), "lossy": sum(map(lossy, files)) / len(files)}
 
     def _fitted(self, name: str, picture: Image.Image) -> np.ndarray:
-        size, mode = (self.width, self.height), MODES[self.channels]
+        size, mode = self.image.size, self.image.mode
         if self.convert:
             picture = pictures.fit(picture, size, mode)
         elif picture.size != size or picture.mode != mode:

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
+from likelihood.common import images
 from likelihood.common.errors import InputError
 from likelihood.data import containers
 from likelihood.data.names import said, shown
@@ -37,6 +38,29 @@ class Kind(NamedTuple):
 
     bits: Callable[[ImageFile], int]
     count: Callable[[ImageFile], int]
+
+
+class Shape(NamedTuple):
+    """Of the images that a model takes."""
+
+    channels: int  # 1 or 3
+    height: int
+    width: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """As Pillow names it."""
+        return self.width, self.height
+
+    @property
+    def mode(self) -> str:
+        """The kind of pixels, as Pillow names it."""
+        return {1: "L", 3: "RGB"}[self.channels]
+
+    @property
+    def array(self) -> tuple[int, ...]:
+        """Of one image: (H, W) or (H, W, 3)."""
+        return (self.height, self.width) if self.channels == 1 else (self.height, self.width, self.channels)
 
 
 def _eight(file: ImageFile) -> int:
@@ -137,6 +161,18 @@ def only(path: Path) -> Image.Image:
     if name != shown(path):
         raise InputError(f"{shown(path)} holds several pictures: save each as a file of its own")
     return picture
+
+
+def array(path: Path, shape: Shape, wanted: str) -> np.ndarray:
+    """The images of an .npz file, canonical uint8; `wanted` says in a message who asks for the shape."""
+    regular(path)
+    try:
+        pixels = images.load_npz(path)
+    except InputError as error:
+        raise InputError(said(error, path)) from None
+    if pixels.shape[1:] != shape.array:
+        raise InputError(f"{shown(path)} holds images of shape {pixels.shape[1:]}, but {wanted} {shape.array}")
+    return pixels
 
 
 def fit(picture: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:

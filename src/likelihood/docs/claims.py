@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from likelihood.claims import findings as of
-from likelihood.claims.findings import Finding, Results
-from likelihood.common.params import MODELS
+from likelihood.docs import findings as of
+from likelihood.docs.findings import Finding, Results
 
 
 class Claim(NamedTuple):
@@ -27,12 +26,12 @@ DISSECTED = "metrics/scores/<benchmark>/claims/<model>.csv"
 CLAIMS = (
     Claim(
         "Images of a foreign set are more likely than test images of the in-set.",
-        lambda results: of.likelier(results, of.FOREIGN, MODELS, inverted=True),
+        of.likelier,
         METRICS,
     ),
     Claim(
         "The effect is asymmetric: with in-set and out-set swapped, the foreign images are less likely.",
-        lambda results: of.likelier(results, of.SWAPPED, MODELS, inverted=False),
+        of.asymmetric,
         METRICS,
     ),
     Claim(

@@ -48,6 +48,11 @@ def check(values: dict[str, Any]) -> None:
             raise InputError(f"params.yaml: variants.{name}.seeds holds {values['seed']}, {own_seeds}")
     for name in values["benchmarks"]:
         benchmark(name, values)
+    for kind in ("pairs", "swapped"):
+        for in_set, out in values["claims"][kind].items():
+            known(f"claims.{kind}", in_set, values)
+            for one in out:
+                known(f"claims.{kind}.{in_set}", one, values)
 
 
 def sections() -> tuple[str, ...]:
@@ -107,14 +112,19 @@ def own_sets(declared: dict[str, Any]) -> None:
             )
 
 
+def known(key: str, name: str, values: dict[str, Any]) -> None:
+    """Refuse a data set that does not exist."""
+    sets = [*data.names(), *values["own"]]
+    if name not in sets:
+        raise InputError(f"params.yaml: {key} is {quoted(name)}; it must be one of {', '.join(sets)}")
+
+
 def benchmark(name: str, values: dict[str, Any]) -> None:
     """Check one entry of `benchmarks`, and the settings that its models and enabled variants get."""
     here, entry = f"benchmarks.{name}", values["benchmarks"][name]
-    sets = [*data.names(), *values["own"]]
     for key, given in (("in", [entry["in"]]), ("out", entry["out"])):
         for one in given:
-            if one not in sets:
-                raise InputError(f"params.yaml: {here}.{key} is {quoted(one)}; it must be one of {', '.join(sets)}")
+            known(f"{here}.{key}", one, values)
     same_shape(here, entry, values["own"])
     for family in families():
         if family in entry and family not in values:

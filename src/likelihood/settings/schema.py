@@ -90,9 +90,11 @@ class Score(Section):
 
 
 class Claims(Section):
-    """The analysis `claims`."""
+    """The analysis `claims`, and the pairs of data sets that the page of claims compares."""
 
     images: Annotated[int, Field(ge=2, le=1_000_000)]
+    pairs: dict[str, Names]
+    swapped: dict[str, Names]
 
 
 class Evaluate(Section):
@@ -201,7 +203,8 @@ def at(place: tuple[str | int, ...]) -> tuple[Any, FieldInfo | None]:
             field = kind.model_fields.get(str(part))
             kind = field.annotation if field else None
         elif get_origin(kind) is dict:
-            kind, field = get_args(kind)[1], None
+            kind = get_args(kind)[1]
+            field = next((extra for extra in get_args(kind) if isinstance(extra, FieldInfo) and extra.description), None)
         elif get_origin(kind) is list:
             kind, field = get_args(kind)[0], None
         elif get_origin(kind) is UnionType:  # of variants: `part` is the family

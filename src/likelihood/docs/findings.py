@@ -15,15 +15,7 @@ import pandas as pd
 from likelihood.common.params import MODELS
 from likelihood.figures.titles import model_title, set_title
 
-FOREIGN = ("fashion_mnist", "fashion_mnist_wide", "cifar10_30k")  # benchmarks whose foreign images are simpler
-SWAPPED = ("mnist", "svhn_10k")
 ADDITIVE = "glow_additive"  # the variant of constant volume
-FAMOUS = {  # the pairs of [1]
-    "fashion_mnist": ("mnist", "mnist_5k"),
-    "mnist": ("fashion_mnist",),
-    "cifar10_30k": ("svhn_10k",),
-    "svhn_10k": ("cifar10_30k",),
-}
 
 
 class Finding(NamedTuple):
@@ -36,19 +28,23 @@ class Finding(NamedTuple):
 class Results(NamedTuple):
     """The results that claims are held against, by benchmark."""
 
-    entries: dict[str, Any]  # of params.yaml
+    entries: dict[str, Any]  # `benchmarks` of params.yaml
+    claims: dict[str, Any]  # `claims` of params.yaml
     summary: dict[str, dict[str, Any]]  # metrics/<benchmark>/ood/metrics.json
     variants: dict[str, dict[str, Any]]  # metrics/<benchmark>/variants
     tables: Path  # metrics/scores
     seeds: pd.DataFrame
     scores: pd.DataFrame
 
-    def famous(self, benchmarks: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-        """(benchmark, out-set) of the paper's own pairs for which there are results."""
-        for name in benchmarks:
-            if name in self.summary:
-                wanted = FAMOUS.get(self.entries[name]["in"], ())
-                yield from ((name, out) for out in self.entries[name]["out"] if out in wanted)
+    def pairs(self, kind: str = "pairs") -> Iterator[tuple[str, str]]:
+        """(benchmark, out-set) of the paper's pairs, or of the "swapped" ones, for which there are results."""
+        for name in self.benchmarks():
+            wanted = self.claims[kind].get(self.entries[name]["in"], ())
+            yield from ((name, out) for out in self.entries[name]["out"] if out in wanted)
+
+    def benchmarks(self) -> list[str]:
+        """Those that have results, in the order of params.yaml."""
+        return [name for name in self.entries if name in self.summary]
 
     def pair(self, benchmark: str, out: str) -> str:
         """The title of a pair."""
@@ -62,10 +58,19 @@ class Results(NamedTuple):
         return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text(encoding="utf-8"))
 
 
-def likelier(results: Results, benchmarks: tuple[str, ...], models: tuple[str, ...], inverted: bool) -> Iterator[Finding]:
-    """Whether out-sets are more likely than test images, or less likely."""
-    for benchmark, out in results.famous(benchmarks):
-        for model in (model for model in models if model in results.summary[benchmark]):
+def likelier(results: Results) -> Iterator[Finding]:
+    """Whether the out-sets are more likely than test images."""
+    return _compared(results, "pairs", inverted=True)
+
+
+def asymmetric(results: Results) -> Iterator[Finding]:
+    """Whether they are less likely once a pair is swapped."""
+    return _compared(results, "swapped", inverted=False)
+
+
+def _compared(results: Results, kind: str, inverted: bool) -> Iterator[Finding]:
+    for benchmark, out in results.pairs(kind):
+        for model in (model for model in MODELS if model in results.summary[benchmark]):
             found = results.summary[benchmark][model]
             bits, auroc = found["bits_per_dim"], found[out]["auroc"]
             text = f"{bits['test']:.3f} and {bits[out]:.3f} bits/dim, AUROC {auroc:.3f}"
@@ -74,7 +79,7 @@ def likelier(results: Results, benchmarks: tuple[str, ...], models: tuple[str, .
 
 def additive(results: Results) -> Iterator[Finding]:
     """Whether out-sets are more likely than test images under a flow of constant volume."""
-    for benchmark, out in results.famous(FOREIGN):
+    for benchmark, out in results.pairs():
         found = results.variants.get(benchmark, {}).get(ADDITIVE)
         if found:
             bits, auroc = found["bits_per_dim"], found[out]["auroc"]
@@ -84,7 +89,7 @@ def additive(results: Results) -> Iterator[Finding]:
 
 def split(results: Results) -> Iterator[Finding]:
     """Whether the log-determinant favours the out-set and log p(z) does not."""
-    for benchmark, out in results.famous(FOREIGN):
+    for benchmark, out in results.pairs():
         found = results.read(benchmark, "claims/explain.json")
         if found:
             z, volume = (found["split"][part]["auroc"][out] for part in ("log_pz", "ladj"))
@@ -94,7 +99,7 @@ def split(results: Results) -> Iterator[Finding]:
 
 def curvature(results: Results) -> Iterator[Finding]:
     """Whether variances alone predict the sign of the gap under a flow of constant volume."""
-    for benchmark, out in results.famous(FOREIGN):
+    for benchmark, out in results.pairs():
         found = results.read(benchmark, f"{ADDITIVE}/curvature.json")
         if found:
             gap, variance = found["gaps"][out], found["total_variance"]
@@ -110,7 +115,7 @@ def curvature(results: Results) -> Iterator[Finding]:
 
 def training(results: Results) -> Iterator[Finding]:
     """Whether foreign images are more likely at every snapshot."""
-    for benchmark, out in results.famous(FOREIGN):
+    for benchmark, out in results.pairs():
         for model in MODELS:
             table = results.read(benchmark, f"claims/{model}.csv")
             if table is not None:
@@ -123,7 +128,7 @@ def training(results: Results) -> Iterator[Finding]:
 
 def overfitting(results: Results) -> Iterator[Finding]:
     """Whether train and test images differ by less than a tenth of the gap to the out-set."""
-    for benchmark, out in results.famous(FOREIGN):
+    for benchmark, out in results.pairs():
         for model in (model for model in MODELS if model in results.summary[benchmark]):
             bits = results.summary[benchmark][model]["bits_per_dim"]
             near, far = abs(bits["train"] - bits["test"]), abs(bits[out] - bits["test"])
@@ -134,7 +139,7 @@ def overfitting(results: Results) -> Iterator[Finding]:
 def ensemble(results: Results) -> Iterator[Finding]:
     """Whether the mean likelihood of several seeds is still inverted."""
     cells = results.scores.set_index(["benchmark", "model", "score", "out"])["auroc"]
-    for benchmark, out in results.famous(FOREIGN):
+    for benchmark, out in results.pairs():
         for model in MODELS:
             row = results.seeds.query("benchmark == @benchmark and model == @model and out == @out and score == 'log_prob'")
             if len(row):
@@ -149,7 +154,7 @@ def ensemble(results: Results) -> Iterator[Finding]:
 
 def made(results: Results) -> Iterator[Finding]:
     """Whether a constant image is more likely than any set, and noise less likely."""
-    for benchmark in FOREIGN + SWAPPED:
+    for benchmark in results.benchmarks():
         found = results.read(benchmark, "claims/explain.json")
         for model, levels in (found or {}).get("constants", {}).items():
             bits = results.summary[benchmark][model]["bits_per_dim"]
@@ -164,7 +169,7 @@ def made(results: Results) -> Iterator[Finding]:
 
 def samples(results: Results) -> Iterator[Finding]:
     """Whether most samples look in-distribution."""
-    for benchmark, out in results.famous(FOREIGN):
+    for benchmark, out in results.pairs():
         found = results.read(benchmark, "claims/explain.json")
         for model in MODELS if found else ():
             share = found["samples"][out]
@@ -177,7 +182,7 @@ def samples(results: Results) -> Iterator[Finding]:
 
 def contrast(results: Results) -> Iterator[Finding]:
     """Whether the likelihood rises with each reduction of contrast."""
-    for benchmark, out in results.famous(FOREIGN):
+    for benchmark, out in results.pairs():
         for model in MODELS:
             table = results.read(benchmark, f"claims/{model}.csv")
             for name in ("test", out) if table is not None else ():
@@ -192,7 +197,7 @@ def contrast(results: Results) -> Iterator[Finding]:
 
 def entropy(results: Results) -> Iterator[Finding]:
     """Whether sets of smaller compressed size are more likely: rank correlation over pictures, constants and noise."""
-    for benchmark in FOREIGN + SWAPPED:
+    for benchmark in results.benchmarks():
         found = results.read(benchmark, "claims/explain.json")
         for model in MODELS if found else ():
             bits = results.summary[benchmark][model].get("bits_per_dim", {})
