@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.machine import store
 from likelihood.common import images
-from likelihood.data import own, pictures
+from likelihood.data import pictures
 from likelihood.detection.detector import Detector
 from likelihood.evaluation import comparison
 
@@ -41,13 +41,13 @@ WAYS: dict[str, tuple[Callable[[Image.Image], Image.Image], str, dict[str, objec
 def made(x: np.ndarray, way: str, folder: Path) -> np.ndarray:
     """Canonical images written in one way and read again, in the same shape."""
     change, suffix, options = WAYS[way]
-    mode = own.MODES[1 if x.ndim == 3 else 3]
+    shape = pictures.Shape(1 if x.ndim == 3 else 3, *x.shape[1:3])
     found = []
     for number, image in enumerate(x):
         picture = Image.fromarray(image)
         path = folder / f"{number}.{suffix}"
         change(picture).save(path, **options)
-        found.append(np.asarray(pictures.fit(pictures.only(path), picture.size, mode)))
+        found.append(np.asarray(pictures.fit(pictures.only(path), shape.size, shape.mode)))
     return np.stack(found)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import cost
+from bench import cost, lossy
 from bench.comparison import Comparison
 from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.sides import Side
@@ -108,3 +108,12 @@ def test_the_cost_of_a_training_is_that_of_its_products():
     larger = cost.cost("vae", {**settings, "loop": {**loop, "batch_size": 16}}, (1, 28, 28))
     fixed = 16 * found["parameters"] / 1e9
     assert larger["gigabytes"] - fixed == pytest.approx(2 * (found["gigabytes"] - fixed))
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 8), (3, 9, 8, 3)], ids=["grey", "colour"])
+@pytest.mark.parametrize("way", lossy.WAYS)
+def test_images_written_in_any_way_keep_their_shape_and_lossless_ones_their_pixels(shape, way, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    made = lossy.made(x, way, tmp_path)
+    assert made.shape == x.shape
+    assert np.array_equal(made, x) == (way in ("PNG, as they are", "WebP, lossless"))
