@@ -58,7 +58,7 @@ def results(tmp_path):
     scores = [("fashion_mnist_wide", "glow", "ensemble", "mnist", 0.09)]
     return Results(
         ENTRIES,
-        {"pairs": {"fashion_mnist": ["mnist"]}, "swapped": {"mnist": ["fashion_mnist"]}},
+        {"fashion_mnist": ["mnist"]},
         metrics,
         {"fashion_mnist_wide": {"glow_additive": summary(4.0, 3.0, 0.2, "mnist")["glow"]}},
         tmp_path,
@@ -80,9 +80,9 @@ def test_findings_come_from_the_results_and_tell_what_holds(results):
 
     assert holds(findings.likelier(results)) == [True] * 3
     assert holds(findings.asymmetric(results)) == [True] * 3
-    exchanged = {"pairs": results.claims["swapped"], "swapped": results.claims["pairs"]}
-    assert holds(findings.likelier(results._replace(claims=exchanged))) == [False] * 3
-    assert holds(findings.asymmetric(results._replace(claims=exchanged))) == [False] * 3
+    exchanged = results._replace(simpler={"mnist": ["fashion_mnist"]})
+    assert holds(findings.likelier(exchanged)) == [False] * 3
+    assert holds(findings.asymmetric(exchanged)) == [False] * 3
     assert holds(findings.additive(results)) == [True]
     assert holds(findings.split(results)) == [True]
     assert holds(findings.curvature(results)) == [False]  # predicted and measured gap differ in sign
@@ -95,6 +95,11 @@ def test_findings_come_from_the_results_and_tell_what_holds(results):
     assert holds(findings.entropy(results)) == [True] * 3
     (one,) = findings.ensemble(results)
     assert one.text == "Fashion-MNIST → MNIST, Glow: AUROC of the ensemble 0.090, of 3 seeds 0.100 ± 0.010"
+
+
+def test_a_benchmark_without_noise_says_nothing_of_noise(results):
+    del results.summary["fashion_mnist_wide"]["glow"]["bits_per_dim"]["noise"]
+    assert list(findings.made(results)) == []
 
 
 def test_the_page_has_every_claim_that_results_tell_of_with_its_evidence(results):

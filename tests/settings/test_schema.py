@@ -126,12 +126,21 @@ WRONG = [
     ("claims.images", 1, "claims.images is 1; it must be an integer from 2"),
     ("claims.pairs", ["mnist"], "claims.pairs is ['mnist']; it must hold keys and values"),
     ("claims.pairs", {"mnist": "svhn"}, "claims.pairs.mnist is 'svhn'; it must be a list of different names, at least one"),
-    ("claims.swapped", {"clothes": ["mnist"]}, "claims.swapped is 'clothes'; it must be one of "),
-    ("claims.swapped", {"mnist": ["clothes"]}, "claims.swapped.mnist is 'clothes'; it must be one of "),
+    ("claims.pairs", {"clothes": ["mnist"]}, "claims.pairs is 'clothes'; it must be one of "),
+    ("claims.pairs", {"mnist": ["clothes"]}, "claims.pairs.mnist is 'clothes'; it must be one of "),
     ("colour.vae.network", "deep", "colour.vae.network is 'deep'; it must be one of dense, convolutional"),
     ("colour.made", {}, "colour.made is not a known key; known here: vae, pixelcnn, glow"),
     ("vae.batch_size", 20_000, "vae.batch_size is 20000 for benchmark fashion_mnist; it must not exceed epoch_images, 10000"),
 ]
+
+
+@pytest.mark.parametrize("section", ["model", "vae", "plot", "claims"])
+def test_a_misspelt_key_is_named_not_the_one_that_is_missing_instead(section):
+    values = copy.deepcopy(VALUES)
+    key = list(values[section])[-1]
+    values[section][f"{key}s"] = values[section].pop(key)
+    with pytest.raises(InputError, match=rf"params.yaml: {section}.{key}s is not a known key; known here: .*\b{key}\b"):
+        checks.check(values)
 
 
 @pytest.mark.parametrize(("key", "value", "message"), WRONG, ids=[f"{key}={value}" for key, value, _ in WRONG])

@@ -172,9 +172,11 @@ def pages() -> dict[Path, str]:
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
     bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
     summaries = {name: summary for name, (_, summary) in results.items()}
-    shown = Results(entries, values["claims"], summaries, of_variants, Path("metrics/scores"), seeds, scored)
-    famous = (*shown.pairs(), *shown.pairs("swapped"))
-    headline = {name: ({**entries[name], "out": [out]}, summaries[name]) for name, out in famous}
+    shown = Results(entries, values["claims"]["pairs"], summaries, of_variants, Path("metrics/scores"), seeds, scored)
+    headline: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for name, out in (*shown.pairs(), *shown.pairs(swapped=True)):
+        entry, summary = headline.get(name, ({**entries[name], "out": []}, summaries[name]))
+        headline[name] = ({**entry, "out": [*entry["out"], out]}, summary)
     runs = [measured(f"results/{path.stem}") for path in sorted((BENCH / "results").glob("*.json"))]
     blocks = {
         README: {

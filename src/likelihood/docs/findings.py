@@ -29,18 +29,20 @@ class Results(NamedTuple):
     """The results that claims are held against, by benchmark."""
 
     entries: dict[str, Any]  # `benchmarks` of params.yaml
-    claims: dict[str, Any]  # `claims` of params.yaml
+    simpler: dict[str, list[str]]  # `claims.pairs` of params.yaml: simpler sets than an in-set
     summary: dict[str, dict[str, Any]]  # metrics/<benchmark>/ood/metrics.json
     variants: dict[str, dict[str, Any]]  # metrics/<benchmark>/variants
     tables: Path  # metrics/scores
     seeds: pd.DataFrame
     scores: pd.DataFrame
 
-    def pairs(self, kind: str = "pairs") -> Iterator[tuple[str, str]]:
-        """(benchmark, out-set) of the paper's pairs, or of the "swapped" ones, for which there are results."""
+    def pairs(self, swapped: bool = False) -> Iterator[tuple[str, str]]:
+        """(benchmark, out-set) with results where the out-set is simpler than the in-set; `swapped`, where the in-set is."""
         for name in self.benchmarks():
-            wanted = self.claims[kind].get(self.entries[name]["in"], ())
-            yield from ((name, out) for out in self.entries[name]["out"] if out in wanted)
+            for out in self.entries[name]["out"]:
+                first, second = (out, self.entries[name]["in"]) if swapped else (self.entries[name]["in"], out)
+                if second in self.simpler.get(first, ()):
+                    yield name, out
 
     def benchmarks(self) -> list[str]:
         """Those that have results, in the order of params.yaml."""
@@ -60,21 +62,21 @@ class Results(NamedTuple):
 
 def likelier(results: Results) -> Iterator[Finding]:
     """Whether the out-sets are more likely than test images."""
-    return _compared(results, "pairs", inverted=True)
+    return _compared(results, swapped=False)
 
 
 def asymmetric(results: Results) -> Iterator[Finding]:
     """Whether they are less likely once a pair is swapped."""
-    return _compared(results, "swapped", inverted=False)
+    return _compared(results, swapped=True)
 
 
-def _compared(results: Results, kind: str, inverted: bool) -> Iterator[Finding]:
-    for benchmark, out in results.pairs(kind):
+def _compared(results: Results, swapped: bool) -> Iterator[Finding]:
+    for benchmark, out in results.pairs(swapped):
         for model in (model for model in MODELS if model in results.summary[benchmark]):
             found = results.summary[benchmark][model]
             bits, auroc = found["bits_per_dim"], found[out]["auroc"]
             text = f"{bits['test']:.3f} and {bits[out]:.3f} bits/dim, AUROC {auroc:.3f}"
-            yield Finding(f"{results.pair(benchmark, out)}, {model_title(model)}: {text}", (auroc < 0.5) == inverted)
+            yield Finding(f"{results.pair(benchmark, out)}, {model_title(model)}: {text}", (auroc < 0.5) != swapped)
 
 
 def additive(results: Results) -> Iterator[Finding]:
@@ -158,6 +160,8 @@ def made(results: Results) -> Iterator[Finding]:
         found = results.read(benchmark, "claims/explain.json")
         for model, levels in (found or {}).get("constants", {}).items():
             bits = results.summary[benchmark][model]["bits_per_dim"]
+            if "noise" not in bits:
+                continue
             pictures = [value for name, value in bits.items() if name not in ("noise", "constant")]
             text = (
                 f"{set_title(results.entries[benchmark]['in'])}, {model_title(model)}: bits/dim {levels['most']:.3f} for grey"

@@ -28,7 +28,10 @@ def check(values: dict[str, Any]) -> None:
     try:
         parameters().model_validate(values)
     except ValidationError as error:
-        raise InputError(f"params.yaml: {sentence(values, error.errors()[0])}") from None
+        errors = error.errors()
+        # A misspelt key is also missing: name what is written.
+        unknown = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+        raise InputError(f"params.yaml: {sentence(values, unknown)}") from None
     own_sets(values["own"])
     for name in values["benchmarks"]:
         if not re.fullmatch(r"\w[\w-]{0,99}", name, re.ASCII) or name in TAKEN:
@@ -48,11 +51,10 @@ def check(values: dict[str, Any]) -> None:
             raise InputError(f"params.yaml: variants.{name}.seeds holds {values['seed']}, {own_seeds}")
     for name in values["benchmarks"]:
         benchmark(name, values)
-    for kind in ("pairs", "swapped"):
-        for in_set, out in values["claims"][kind].items():
-            known(f"claims.{kind}", in_set, values)
-            for one in out:
-                known(f"claims.{kind}.{in_set}", one, values)
+    for in_set, out in values["claims"]["pairs"].items():
+        known("claims.pairs", in_set, values)
+        for one in out:
+            known(f"claims.pairs.{in_set}", one, values)
 
 
 def sections() -> tuple[str, ...]:

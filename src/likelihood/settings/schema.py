@@ -94,7 +94,6 @@ class Claims(Section):
 
     images: Annotated[int, Field(ge=2, le=1_000_000)]
     pairs: dict[str, Names]
-    swapped: dict[str, Names]
 
 
 class Evaluate(Section):
