@@ -204,7 +204,7 @@ def judged(detector: "Detector", score: str, rate: float, found: list[Path], out
     from likelihood.detection.detector import BATCH
 
     seen = Seen(detector.facts["prepared"])
-    with closing(batches(found, Shape(*detector.shape), BATCH)) as every:
+    with closing(batches(found, detector.shape, BATCH)) as every:
         for batch in every:
             for bad in (image for image in batch if image.pixels is None):
                 tqdm.write(f"skipped: {bad.fault}", file=sys.stderr)

@@ -17,6 +17,7 @@ import torch
 from likelihood.common import images
 from likelihood.common.errors import InputError
 from likelihood.common.units import in_unit
+from likelihood.data.pictures import Shape
 from likelihood.evaluation.calibration import Calibration, samples
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
@@ -37,7 +38,7 @@ class Detector:
 
     def __init__(self, models: dict[str, LikelihoodModel], facts: dict[str, Any], calibration: Calibration) -> None:
         self.models, self.facts, self.calibration = models, facts, calibration
-        self.shape: tuple[int, ...] = tuple(facts["shape"])  # (C, H, W)
+        self.shape = Shape(*facts["shape"])
 
     @classmethod
     def load(cls, root: Path, benchmark: str, models: Iterable[str] | None = None, device: str = "cpu") -> "Detector":
@@ -108,8 +109,7 @@ class Detector:
 
     def checked(self, pixels: np.ndarray) -> np.ndarray:
         """The images as (N, C, H, W). Raises InputError where they do not fit."""
-        channels, height, width = self.shape
-        wanted = (height, width) if channels == 1 else (height, width, channels)
+        wanted = self.shape.array
         if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != wanted:
             raise InputError(f"the images are {pixels.dtype} of shape {pixels.shape}; they must be uint8 of shape (N, *{wanted})")
         return images.to_network(pixels)
