@@ -37,14 +37,13 @@ def small(tmp_path_factory):
     parent = tmp_path_factory.getbasetemp()
     if PROCESSES:
         parent = parent.parent  # which they share
-    folder, done = parent / "small", parent / "small.done"
+    folder = parent / "small"
     with FileLock(parent / "small.lock"):
-        if not done.exists():
-            folder.mkdir()
-            clone = Clone(folder)
+        if not folder.exists():
+            clone = Clone(tmp_path_factory.mktemp("making"))
             clone.dvc("repro")
             clone.commit()
-            done.touch()
+            clone.folder.rename(folder)
     return Workspace(folder)
 
 
