@@ -29,8 +29,8 @@ from likelihood.training.loop import Schedule, Training
 ROUNDS = 5
 DEFAULTS = {
     "vae": {"network": "dense", "hidden": 400, "latent": 20, "likelihood": "logistic"},
-    "pixelcnn": {"layers": 5, "channels": 32, "pixels": "softmax"},
-    "glow": {"scales": 2, "steps": 8, "hidden": 64, "coupling": "affine", "preprocessing": "logit"},
+    "pixelcnn": {"layers": 5, "channels": 32, "dilation": 4, "pixels": "mixture"},
+    "glow": {"scales": 2, "steps": 8, "hidden": 64, "coupling": "affine", "preprocessing": "logit", "dequantization": 4},
 }
 WIDTH = {"vae": "hidden", "pixelcnn": "channels", "glow": "hidden"}
 WIDTHS = {"vae": (400, 800, 1600), "pixelcnn": (32, 64, 128), "glow": (64, 128, 256)}
@@ -85,7 +85,9 @@ def memory(count: int) -> float:
 def train_on(path: Path) -> float:
     """Train a VAE on 10,000 images of a file; MB of this process that are its own."""
     data = images.load(path)
-    schedule = Schedule(lr=1e-4, batch_size=128, epochs=1, epoch_images=10_000, warmup=0.1, clip_norm=1.0, seed=0)
+    schedule = Schedule(
+        lr=1e-4, muon_lr=1e-4, weight_decay=0.0, batch_size=128, epochs=1, epoch_images=10_000, warmup=0.1, clip_norm=1.0, seed=0
+    )
     list(Training(Fabric(accelerator="cpu", devices=1), built("vae"), data, data[:100], schedule).epochs())
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")]
     return int(line.split()[1]) / 1024.0

@@ -22,8 +22,9 @@ from torchvision.transforms import ToTensor
 class MaskedConv2d(nn.Conv2d):
     """A convolution whose weight is multiplied by a mask: rows above and, in the current row, columns up to `last`."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], last: int) -> None:
-        super().__init__(inputs, outputs, kernel, padding=(kernel[0] // 2, kernel[1] // 2))
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], last: int, dilation: int) -> None:
+        padding = (kernel[0] // 2 * dilation, kernel[1] // 2 * dilation)
+        super().__init__(inputs, outputs, kernel, padding=padding, dilation=dilation)
         mask = torch.zeros(kernel)
         mask[: kernel[0] // 2] = 1.0
         mask[kernel[0] // 2, :last] = 1.0
@@ -31,18 +32,19 @@ class MaskedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x (B, inputs, H, W)."""
-        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding, dilation=self.dilation)
 
 
 class PlainLayer(nn.Module):
     """A gated layer of a vertical and a horizontal stack, with full masked kernels."""
 
-    def __init__(self, inputs: int, channels: int, kernel: int, first: bool, last: bool) -> None:
+    def __init__(self, inputs: int, channels: int, kernel: int, dilation: int, size: tuple[int, int] | None, last: bool) -> None:
         super().__init__()
-        self.first, self.final = first, last
-        self.vertical = MaskedConv2d(inputs, 2 * channels, (kernel, kernel), kernel)
+        self.first, self.final = size is not None, last
+        self.position = nn.Parameter(torch.zeros(2, 2 * channels, *size)) if size else None
+        self.vertical = MaskedConv2d(inputs, 2 * channels, (kernel, kernel), kernel, dilation)
         self.link = nn.Conv2d(2 * channels, 2 * channels, 1)
-        self.horizontal = MaskedConv2d(inputs, 2 * channels, (1, kernel), kernel // 2 + (0 if first else 1))
+        self.horizontal = MaskedConv2d(inputs, 2 * channels, (1, kernel), kernel // 2 + (0 if size else 1), dilation)
         self.residual = None if last else nn.Conv2d(channels, channels, 1)
         self.skip = nn.Conv2d(channels, channels, 1)
 
@@ -54,9 +56,11 @@ class PlainLayer(nn.Module):
 
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The next v and h, and the skip connection."""
-        convolved = self.vertical(v)
+        convolved, horizontal = self.vertical(v), self.horizontal(h)
+        if self.position is not None:
+            convolved, horizontal = convolved + self.position[0], horizontal + self.position[1]
         link = F.pad(self.link(convolved), (0, 0, 1, 0))[:, :, :-1]
-        gated = self.gate(self.horizontal(h) + link)
+        gated = self.gate(horizontal + link)
         if self.residual is not None:
             out = self.residual(gated)
             v, h = (self.gate(convolved), out) if self.first else (v + self.gate(convolved), h + out)
@@ -66,16 +70,19 @@ class PlainLayer(nn.Module):
 class PlainPixelCNN(nn.Module):
     """The same function as ours for grey images, with the textbook's convolutions."""
 
-    def __init__(self, layers: int, channels: int) -> None:
+    def __init__(self, layers: int, channels: int, dilation: int, size: tuple[int, int]) -> None:
         super().__init__()
+        apart = [1 if k % 2 else min(dilation, 2 ** (k // 2)) for k in range(layers)]
         self.layers = nn.ModuleList(
-            PlainLayer(1 if k == 0 else channels, channels, 7 if k == 0 else 3, k == 0, k == layers - 1) for k in range(layers)
+            PlainLayer(channels if k else 2, channels, 3 if k else 7, apart[k], None if k else size, k == layers - 1)
+            for k in range(layers)
         )
         self.hidden, self.head = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, 256, 1)
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits of every pixel of uint8 x (B, 1, H, W): (B, 256, H, W)."""
-        v = h = x.to(self.head.weight) / 127.5 - 1.0
+        levels = x.to(self.head.weight)
+        v = h = torch.cat([levels / 127.5 - 1.0, (levels == 0.0).to(levels)], dim=1)
         total = 0
         for layer in self.layers:
             v, h, skip = layer(v, h)

@@ -93,7 +93,7 @@ def peer_scoring(log_prob: Callable[[Tensor], Tensor], images: int, batch: int =
 
 def glow() -> list[Comparison]:
     """Glow against normflows: 2 levels of 8 steps, 64 hidden channels."""
-    ours = Glow(SHAPE, scales=2, steps=8, hidden=64, coupling="affine", preprocessing="logit")
+    ours = Glow(SHAPE, scales=2, steps=8, hidden=64, coupling="affine", preprocessing="logit", dequantization=0)
     ours.initialize(pictures(64), ours.noise(64, np.random.default_rng(0)))
     theirs = NormflowsGlow(steps=8, hidden=64)
     theirs.initialize(pictures(64), theirs.noise(64, np.random.default_rng(0)))
@@ -111,7 +111,7 @@ def pixelcnn() -> list[Comparison]:
     """Gated PixelCNN against the plain implementation, as trained by default and at 7 layers of 64 channels."""
     found = []
     for layers, channels, batch in ((5, 32, 16), (7, 64, 16)):
-        ours, theirs = PixelCNN(SHAPE, layers, channels, "softmax"), PlainPixelCNN(layers, channels)
+        ours, theirs = PixelCNN(SHAPE, layers, channels, 1, "softmax"), PlainPixelCNN(layers, channels, 1, SHAPE[1:])
         name, parameters = f"Gated PixelCNN {layers}×{channels}", (count(ours), count(theirs))
         train = [training(m, f, batch, 3) for m, f in ((ours, our_log_prob(ours)), (theirs, theirs))]
         count_scored = 2000 if layers == 5 else 600
@@ -128,7 +128,7 @@ def sampling() -> list[Comparison]:
     """64 samples by the cached sampler against one full forward pass for each value, and against a single forward pass."""
     found = []
     for shape, values in ((SHAPE, 4), ((3, 32, 32), 1)):
-        model = PixelCNN(shape, layers=7, channels=64 if shape[0] == 1 else 63, pixels="softmax")
+        model = PixelCNN(shape, layers=7, channels=64 if shape[0] == 1 else 63, dilation=1, pixels="softmax")
         x, empty = pictures(64, shape), torch.zeros(64, 0)
         total = model.dims
 
@@ -159,7 +159,9 @@ def vae(images: int) -> list[Comparison]:
     """An epoch of the VAE by the pipeline's loop against the usual one, which reads pictures through a DataLoader."""
     data = pictures(images).numpy()
     ours, theirs = VAE(SHAPE, network="dense", hidden=400, latent=20, likelihood="logistic"), PlainVAE(400, 20)
-    schedule = Schedule(lr=1e-5, batch_size=128, epochs=1, epoch_images=images, warmup=0.05, clip_norm=1.0, seed=0)
+    schedule = Schedule(
+        lr=1e-5, muon_lr=1e-5, weight_decay=0.0, batch_size=128, epochs=1, epoch_images=images, warmup=0.05, clip_norm=1.0, seed=0
+    )
     fabric = Fabric(accelerator="cpu", devices=1)
     optimizer = torch.optim.Adam(theirs.parameters(), lr=1e-5)
 

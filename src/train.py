@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from dvclive import Live
 from lightning_fabric import Fabric
+from tqdm import tqdm
 
 from likelihood.common import images, params, stage
 from likelihood.training import processes
@@ -29,7 +30,7 @@ from likelihood.training.mutated import Mutated
 from likelihood.training.progress import Progress, fingerprint
 from likelihood.training.record import Record, build
 
-SCHEDULE = ("lr", "batch_size", "epochs", "epoch_images", "warmup", "clip_norm")
+SCHEDULE = ("lr", "muon_lr", "weight_decay", "batch_size", "epochs", "epoch_images", "warmup", "clip_norm")
 
 
 def train(fabric: Fabric, name: str, benchmark: str) -> None:
@@ -52,7 +53,16 @@ def train_seed(fabric: Fabric, settings: dict[str, Any], seed: int, source: Path
         data, validation = (Mutated(x, mutation, seed) for x in (data, validation))
     model, arguments = build(settings["family"], settings["architecture"], data.shape[1:], seed)
     schedule = Schedule(**{key: loop[key] for key in SCHEDULE}, seed=seed)
-    training = Training(fabric, model, data, validation, schedule)
+    bar = tqdm(unit="step", leave=False, disable=None if fabric.is_global_zero else True)
+
+    def on_step(epoch: int, step: int, bits: float) -> None:
+        if step == 1:
+            bar.reset(schedule.steps_per_epoch)
+            bar.set_description(f"epoch {epoch}/{schedule.epochs}")
+        bar.update()
+        bar.set_postfix(bits=f"{bits:.3f}")
+
+    training = Training(fabric, model, data, validation, schedule, on_step)
     if not fabric.is_global_zero:
         training.restore(*fabric.broadcast(({}, 0)))
         for _ in training.epochs():
@@ -68,6 +78,7 @@ def train_seed(fabric: Fabric, settings: dict[str, Any], seed: int, source: Path
         training.restore(*fabric.broadcast((record.state, len(record.epochs))))
         for epoch in training.epochs():
             record.add(epoch, training.state())
+        bar.close()
         record.finish(weights, snapshots=not settings["variant"])
 
 

@@ -16,13 +16,13 @@ NAMES = sorted(schema.families())
 ARGUMENTS = {
     "vae": [
         {"network": network, "hidden": hidden, "latent": 3, "likelihood": likelihood}
-        for network, hidden in (("dense", 12), ("convolutional", 2))
-        for likelihood in ("logistic", "bernoulli")
+        for network, hidden in (("dense", 12), ("convolutional", 4))
+        for likelihood in ("logistic", "mixture", "bernoulli")
     ],
-    "pixelcnn": [{"layers": 3, "channels": 6, "pixels": pixels} for pixels in ("softmax", "mixture")],
+    "pixelcnn": [{"layers": 3, "channels": 6, "dilation": 2, "pixels": pixels} for pixels in ("softmax", "mixture")],
     "glow": [
-        {"scales": 2, "steps": 2, "hidden": 8, "coupling": coupling, "preprocessing": preprocessing}
-        for coupling, preprocessing in itertools.product(("affine", "additive"), ("logit", "scale"))
+        {"scales": 2, "steps": 2, "hidden": 8, "coupling": coupling, "preprocessing": preprocessing, "dequantization": couplings}
+        for coupling, preprocessing, couplings in itertools.product(("affine", "additive"), ("logit", "scale"), (0, 2))
     ],
 }
 GIVEN = ("shape", "levels")

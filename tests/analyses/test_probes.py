@@ -81,7 +81,7 @@ def test_regret_depends_on_no_other_image(arguments):
 @every_vae
 def test_the_bound_that_regret_rests_on_is_the_model_s_own(arguments):
     model, x = build("vae", arguments, SHAPE), images(4, SHAPE)
-    noise = torch.randn(3, 4, model.latent)
+    noise = torch.randn(3, 4, *model.place)
     mean, logvar = model.encode(x)
     parts = [model(x, draw) for draw in noise]
     expected = torch.stack([part["reconstruction"] - part["kl"] for part in parts]).mean(dim=0)

@@ -18,9 +18,9 @@ VAE = {"network": "dense", "hidden": 40, "latent": 5, "likelihood": "logistic"}
 
 def plain_twin(model, layers, channels):
     """A plain PixelCNN with our weights in the places they have in full kernels."""
-    twin = PlainPixelCNN(layers, channels)
+    twin = PlainPixelCNN(layers, channels, dilation=2, size=SHAPE[1:])
     for theirs, ours in zip(twin.layers, model.layers, strict=True):
-        rows, taps = ours.vertical.rows, ours.horizontal.kernel
+        rows, taps = ours.vertical.kernel_size[0], ours.horizontal.kernel
         theirs.vertical.weight.data[:, :, :rows] = ours.vertical.weight.data
         weight = ours.horizontal.weight.data.view(2 * channels, taps, -1).transpose(1, 2)
         theirs.horizontal.weight.data[:, :, 0, :taps] = weight
@@ -28,6 +28,7 @@ def plain_twin(model, layers, channels):
             getattr(theirs, name).bias.data.copy_(getattr(ours, name).bias.data)
         for name in ("link", "skip", *(["residual"] if ours.residual is not None else [])):
             copy(getattr(theirs, name), getattr(ours, name))
+    twin.layers[0].position.data.copy_(model.layers[0].position.data.permute(0, 3, 1, 2))
     copy(twin.hidden, model.hidden)
     copy(twin.head, model.pixels.head)
     return twin
@@ -39,9 +40,9 @@ def copy(theirs, ours):
 
 
 def test_the_plain_pixelcnn_computes_the_same_function():
-    model = build("pixelcnn", {"layers": 3, "channels": 6, "pixels": "softmax"}, SHAPE)
+    model = build("pixelcnn", {"layers": 5, "channels": 6, "dilation": 2, "pixels": "softmax"}, SHAPE)
     x = images(4, SHAPE)
-    torch.testing.assert_close(plain_twin(model, 3, 6)(x).detach(), model.log_prob(x))
+    torch.testing.assert_close(plain_twin(model, 5, 6)(x).detach(), model.log_prob(x))
 
 
 def test_the_plain_vae_computes_the_same_function():
@@ -96,7 +97,16 @@ def test_the_published_glow_has_as_many_parameters_as_ours():
 
 def test_the_cost_of_a_training_is_that_of_its_products():
     torch.set_default_dtype(torch.float32)
-    loop = {"lr": 0.001, "batch_size": 8, "epochs": 3, "epoch_images": 800, "warmup": 0.1, "clip_norm": 1.0}
+    loop = {
+        "lr": 0.001,
+        "muon_lr": 0.002,
+        "weight_decay": 0.0,
+        "batch_size": 8,
+        "epochs": 3,
+        "epoch_images": 800,
+        "warmup": 0.1,
+        "clip_norm": 1.0,
+    }
     settings = {"loop": loop, "architecture": {"network": "dense", "hidden": 40, "latent": 5, "likelihood": "logistic"}}
     found = cost.cost("vae", settings, (1, 28, 28))
     assert found["images"] == 2400

@@ -121,11 +121,12 @@ def test_a_claim_without_results_is_left_out(results):
 def test_the_parts_of_a_flow_s_likelihood_are_in_bits_and_one_that_is_the_same_for_all_is_not_drawn():
     rng = np.random.RandomState(0)
     columns = lambda shift: pd.DataFrame({  # noqa: E731
-        "log_pz": rng.normal(-100.0, 5.0, 50), "ladj": rng.normal(30.0 + shift, 5.0, 50), "ladj_preprocess": 0.0
+        "log_pz": rng.normal(-100.0, 5.0, 50), "ladj": rng.normal(30.0 + shift, 5.0, 50),
+        "ladj_preprocess": 0.0, "dequantization": 0.0,
     })  # fmt: skip
     statistics = {"test": columns(0.0), "mnist": columns(80.0), "noise": columns(-900.0)}
     numbers, values = evidence.split(statistics, 10, ["mnist", "noise"])
-    assert list(numbers) == ["log_pz", "ladj", "ladj_preprocess"]
+    assert list(numbers) == ["log_pz", "ladj", "ladj_preprocess", "dequantization"]
     assert list(values) == ["log p(z), bits/dim", "log |det| of the flow, bits/dim"]
     assert numbers["log_pz"]["mean"]["test"] == pytest.approx(statistics["test"]["log_pz"].mean() / (10 * np.log(2)))
     assert numbers["ladj"]["auroc"] == {"mnist": 0.0}  # a larger determinant, so likelier; noise is not natural

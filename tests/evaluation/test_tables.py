@@ -22,7 +22,7 @@ def test_a_histogram_integrates_to_the_share_of_images_it_covers():
 
 
 def test_sets_without_a_bin_and_other_units_leave_the_histogram_empty():
-    table = pd.concat([likelihoods([1e9, 1e8]), likelihoods([90.0, 100.0], "vae_binarised", "nats")])
+    table = pd.concat([likelihoods([1e9, 1e8]), likelihoods([90.0, 100.0], "vae_binarised", "binary_bits_per_dim")])
     assert tables.histogram(table).empty
 
 

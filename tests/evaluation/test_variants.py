@@ -17,7 +17,7 @@ LOCAL = params.load(ROOT / "params.yaml")["variants"]["pixelcnn_local"]
 
 @pytest.mark.parametrize("pixels", ["softmax", "mixture"])
 def test_the_local_model_sees_seven_by_four_pixels_above_three_to_the_left_and_no_more(pixels, monkeypatch):
-    model = build("pixelcnn", {"layers": LOCAL["layers"], "channels": 6, "pixels": pixels}, (1, 13, 13))
+    model = build("pixelcnn", {"layers": LOCAL["layers"], "channels": 6, "dilation": 4, "pixels": pixels}, (1, 13, 13))
     row, column, original, found = 8, 6, model.pixels.log_prob, []
     monkeypatch.setattr(model.pixels, "log_prob", lambda x, features: found.append(original(x, features)) or found[-1])
 
@@ -73,10 +73,8 @@ def test_the_likelihoods_over_seeds_are_means_of_sets_in_the_model_s_unit():
     alone = [{"test": pd.DataFrame({"log_prob": -10 * np.log(2) * np.array(bits)})} for bits in ([2, 4], [4, 4], [5, 5])]
     (row,) = evaluate_variant.mean_likelihoods(facts, alone, "glow", ["test"]).to_dict("records")
     assert row == {"model": "glow", "set": "test", "seeds": 3, "mean": pytest.approx(4.0), "std": pytest.approx(1.0)}
-    facts["unit"] = "nats"
-    assert evaluate_variant.mean_likelihoods(facts, alone, "vae_binarised", ["test"])["mean"].item() == pytest.approx(
-        40 * np.log(2)
-    )
+    facts["unit"] = "binary_bits_per_dim"
+    assert evaluate_variant.mean_likelihoods(facts, alone, "vae_binarised", ["test"])["mean"].item() == pytest.approx(4.0)
 
 
 def test_the_spread_over_seeds_is_that_of_auroc():

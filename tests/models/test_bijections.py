@@ -5,8 +5,9 @@ import torch
 
 from likelihood.models.glow.bijections import ActNorm, Bijection
 from likelihood.models.glow.coupling import AdditiveCoupling, AffineCoupling
+from likelihood.models.glow.dequantization import Dequantization
 from likelihood.models.glow.model import FlowStep
-from likelihood.models.glow.split import Split, standard_normal_log_prob
+from likelihood.models.glow.split import LastPrior, Split, bounded, standard_normal_log_prob
 
 # How to build each class on C channels; a bijection without an entry fails its tests.
 EXAMPLES = {
@@ -61,7 +62,7 @@ def test_ladj_is_the_log_determinant_of_the_jacobian(name, make, channels):
     _, ladj = bijection(x)
     for i in range(len(x)):
         jacobian = torch.autograd.functional.jacobian(lambda v: bijection(v[None])[0].flatten(), x[i])
-        torch.testing.assert_close(torch.linalg.slogdet(jacobian.flatten(1)).logabsdet, ladj[i])
+        torch.testing.assert_close(torch.linalg.slogdet(jacobian.flatten(1)).logabsdet, ladj[i].sum())
 
 
 @every
@@ -93,7 +94,7 @@ def test_additive_couplings_keep_volume_and_affine_ones_do_not():
         step = FlowStep(4, coupling)
         for parameter in step.parameters():
             parameter.data += 0.3 * torch.randn(parameter.shape)
-        ladj = step(x)[1]
+        ladj = step(x)[1].sum(dim=(1, 2))
         assert torch.allclose(ladj, ladj[:1].expand(3)) == constant
 
 
@@ -119,4 +120,50 @@ def test_split_is_a_normal_density_of_what_leaves_and_can_be_put_back():
     torch.testing.assert_close(code, z)
     jacobian = torch.autograd.functional.jacobian(lambda e: split.inverse(kept[:1], e[None]).flatten(), z[0])
     volume = torch.linalg.slogdet(jacobian[jacobian.flatten(1).abs().sum(dim=1) > 0].flatten(1)).logabsdet
-    torch.testing.assert_close(log_prob[0], standard_normal_log_prob(z[:1])[0] - volume)
+    torch.testing.assert_close(log_prob[0].sum(), standard_normal_log_prob(z[:1])[0].sum() - volume)
+
+
+def test_the_last_prior_is_a_normal_density_and_can_be_undone():
+    prior = LastPrior(2, 3, 4)
+    for parameter in prior.parameters():
+        parameter.data += torch.randn(parameter.shape)
+    h = torch.randn(5, 2, 3, 4)
+    z, log_prob = prior(h)
+    torch.testing.assert_close(prior.inverse(z), h)
+    expected = torch.distributions.Normal(prior.mean, bounded(prior.log_std).exp()).log_prob(h).sum(dim=3)
+    torch.testing.assert_close(log_prob, expected)
+
+
+def test_a_convolution_starts_with_whitened_channels_and_is_never_started_again():
+    x = torch.randn(16, 5, 5, 4) @ torch.randn(4, 4)
+    conv = cls("InvertibleConv1x1")(4)
+    y = conv.initialize(x).flatten(0, 2)
+    torch.testing.assert_close((y - y.mean(dim=0)).T @ (y - y.mean(dim=0)) / len(y), torch.eye(4))
+    loaded = cls("InvertibleConv1x1")(4)
+    loaded.load_state_dict(conv.state_dict())
+    torch.testing.assert_close(loaded.initialize(10.0 * x), conv(10.0 * x)[0])
+
+
+def test_a_convolution_survives_channels_that_are_equal():
+    x = torch.randn(8, 3, 3, 1).expand(8, 3, 3, 4)
+    conv = cls("InvertibleConv1x1")(4)
+    y = conv.initialize(x)
+    assert torch.isfinite(y).all()
+    torch.testing.assert_close(conv.inverse(y)[0], x)
+
+
+@pytest.mark.parametrize("couplings", [0, 1, 4])
+def test_dequantisation_is_a_density_of_the_noise(couplings):
+    """-log q(u | x) is minus the normal log-density of the noise that gives u, plus the log-determinant of that map."""
+    flow = Dequantization(1, couplings, 256)
+    for parameter in flow.parameters():
+        parameter.data += 0.3 * torch.randn(parameter.shape)
+    x, noise = torch.randint(0, 256, (3, 2, 4, 1)).double(), torch.randn(3, 2, 4, 1)
+    u, log_q = flow(x, noise)
+    assert ((u > 0.0) & (u < 1.0)).all()
+    for i in range(3):
+        jacobian = torch.autograd.functional.jacobian(lambda e: flow(x[i : i + 1], e[None])[0].flatten(), noise[i])
+        ladj = torch.linalg.slogdet(jacobian.flatten(1)).logabsdet
+        torch.testing.assert_close(log_q[i].sum(), ladj - standard_normal_log_prob(noise[i : i + 1]).sum())
+    if not couplings:
+        torch.testing.assert_close(log_q, torch.zeros_like(log_q))

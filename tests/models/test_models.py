@@ -175,9 +175,8 @@ def test_a_constant_head_gives_eight_bits_per_dim(shape):
 @pytest.mark.parametrize("scales", [1, 2])
 def test_the_latent_norm_of_glow_is_that_of_the_latents_its_prior_sees(scales):
     model = build("glow", {**ARGUMENTS["glow"][0], "scales": scales}, (3, 8, 8))
-    for split in model.splits:
-        torch.nn.init.zeros_(split.prior.weight)  # a standard normal prior, as that of the last latents
-        torch.nn.init.zeros_(split.prior.bias)
+    for parameter in (*model.splits.parameters(), *model.prior.parameters()):
+        torch.nn.init.zeros_(parameter)  # a standard normal prior
     parts = model.statistics(images(3, (3, 8, 8)))
     expected = -0.5 * (parts["latent_norm"] ** 2 + model.dims * math.log(2.0 * math.pi))
     torch.testing.assert_close(parts["log_pz"], expected)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from likelihood.docs.field import field_of_view
 from likelihood.models.pixelcnn.incremental import sample_pixels
 from likelihood.models.pixelcnn.masked import HorizontalConv, MaskedLinear, VerticalConv, groups
-from likelihood.models.shared.pixels import to_unit_interval
 from tests.builders import build, images
 
 ROUNDING = 1e-11  # in double precision; what one value tells another is many orders above it
@@ -17,26 +17,13 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
 every_kind = pytest.mark.parametrize("pixels", ["softmax", "mixture"])
 
 
-def features_of(model, x):
-    """What the full forward pass reads its conditionals from, (B, H, W, channels)."""
-    v = h = to_unit_interval(x, model.levels).permute(0, 2, 3, 1)
-    total = 0
-    for layer in model.layers:
-        v, h, skip = layer(v, h)
-        total = total + skip
-    return model.features(total)
-
-
 def conditionals_of(model, x):
     """log P of every level of every value given those before it, from the full forward pass: (B, H, W, C, levels)."""
-    features = features_of(model, x)
-    pixels = x.permute(0, 2, 3, 1)
-    flat = [model.pixels.levels_log_prob(pixels.flatten(0, 2), features.flatten(0, 2), color) for color in range(x.shape[1])]
-    return torch.stack(flat, dim=1).view(*pixels.shape, model.levels)
+    return model.levels_log_prob(x, model.noise(len(x), None)).permute(0, 2, 3, 1, 4)
 
 
-def pixelcnn(shape, pixels, layers=4):
-    return build("pixelcnn", {"layers": layers, "channels": 30, "pixels": pixels}, shape)
+def pixelcnn(shape, pixels, layers=4, dilation=2):
+    return build("pixelcnn", {"layers": layers, "channels": 30, "dilation": dilation, "pixels": pixels}, shape)
 
 
 @every_kind
@@ -60,9 +47,10 @@ def test_changing_a_value_changes_no_earlier_conditional_and_the_next_one(shape,
 
 
 @every_kind
-def test_there_is_no_blind_spot(pixels):
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_there_is_no_blind_spot(pixels, dilation):
     shape = (1, 5, 9)
-    model, x = pixelcnn(shape, pixels, layers=6), images(1, shape)
+    model, x = pixelcnn(shape, pixels, layers=6, dilation=dilation), images(1, shape)
     before = conditionals_of(model, x)[0, 4, 4]
     for row in range(5):
         for column in range(9):
@@ -82,11 +70,11 @@ def test_teacher_forced_features_of_the_cached_sampler_equal_the_full_forward_pa
 
     def teacher(skip, pixel, row, column, color):
         assert torch.equal(pixel[:, :color], x[:, :color, row, column])
-        seen[:, row, column, color] = model.pixels.levels_log_prob(pixel, model.features(skip), color)
+        seen[:, row, column, color] = model.pixels.color_log_prob(pixel, model.read(skip), color)
         return x[:, color, row, column]
 
     with torch.no_grad():
-        result = sample_pixels(model.layers, model.shape, model.levels, model.pixels.order, 3, teacher)
+        result = sample_pixels(model.layers, model.shape, model.to_input, model.pixels.order, 3, teacher)
     assert torch.equal(result, x)
     torch.testing.assert_close(seen, full, rtol=1e-10, atol=1e-10)
 
@@ -107,7 +95,7 @@ def test_log_prob_is_the_sum_of_the_conditionals(shape, pixels):
 @every_kind
 @pytest.mark.parametrize("shape", [(1, 1, 2), (3, 1, 1)], ids=["grey", "colour"])
 def test_samples_have_the_frequencies_of_the_model(shape, pixels):
-    model = build("pixelcnn", {"layers": 3, "channels": 6, "pixels": pixels}, shape, levels=3)
+    model = build("pixelcnn", {"layers": 3, "channels": 6, "dilation": 2, "pixels": pixels}, shape, levels=3)
     for parameter in model.pixels.head.parameters():
         parameter.data *= 5.0  # far from uniform, so that a sampler that ignores the features is caught
     dims = math.prod(shape)
@@ -122,11 +110,11 @@ def test_samples_have_the_frequencies_of_the_model(shape, pixels):
 
 def test_a_mixture_has_colours_that_know_each_other():
     model, x = pixelcnn((3, 2, 2), "mixture"), images(1, (3, 2, 2))
-    features = features_of(model, x)[0, 0, 0][None]
+    features = model.features(x.permute(0, 2, 3, 1))[0, 0, 0][None]
     dark, light = torch.tensor([[10, 0, 0]], dtype=torch.uint8), torch.tensor([[240, 0, 0]], dtype=torch.uint8)
-    greens = [model.pixels.levels_log_prob(pixel, features, 1) for pixel in (dark, light)]
+    greens = [model.pixels.color_log_prob(pixel, features, 1) for pixel in (dark, light)]
     assert not torch.allclose(*greens)
-    assert torch.equal(*[model.pixels.levels_log_prob(pixel, features, 0) for pixel in (dark, light)])
+    assert torch.equal(*[model.pixels.color_log_prob(pixel, features, 0) for pixel in (dark, light)])
 
 
 def test_cropped_convolutions_equal_masked_ones():
@@ -144,6 +132,19 @@ def test_cropped_convolutions_equal_masked_ones():
     torch.testing.assert_close(horizontal(x), reference)
 
 
+@pytest.mark.parametrize("dilation", [2, 4, 9])
+def test_dilated_convolutions_have_their_taps_apart(dilation):
+    x = torch.zeros(1, 12, 12, 1)
+    x[0, 2, 2, 0] = 1.0
+    vertical, horizontal = VerticalConv(1, 1, 3, dilation), HorizontalConv(groups(1, 1), groups(1, 1), 2, "B", dilation)
+    for layer in (vertical, horizontal):
+        torch.nn.init.zeros_(layer.bias)
+    lit = [{tuple(place) for place in layer(x)[0, ..., 0].nonzero().tolist()} for layer in (vertical, horizontal)]
+    columns = (2 - dilation, 2, 2 + dilation)
+    assert lit[0] == {(row, column) for row in (2, 2 + dilation) for column in columns if 0 <= column < 12 and row < 12}
+    assert lit[1] == {(2, column) for column in (2, 2 + dilation) if column < 12}
+
+
 @pytest.mark.parametrize("mask_type", ["A", "B"])
 def test_a_masked_layer_sees_earlier_colours_only(mask_type):
     layer = MaskedLinear(groups(6, 3), groups(9, 3), mask_type)
@@ -152,3 +153,10 @@ def test_a_masked_layer_sees_earlier_colours_only(mask_type):
         for j, in_group in enumerate(groups(6, 3)):
             seen = in_group < out_group if mask_type == "A" else in_group <= out_group
             assert (jacobian[i, j] != 0) == seen
+
+
+@every_kind
+@pytest.mark.parametrize(("layers", "dilation", "reach"), [(1, 4, 3), (3, 1, 5), (3, 2, 6), (6, 4, 12)])
+def test_the_field_of_view_grows_by_a_layers_dilation(pixels, layers, dilation, reach):
+    architecture = {"layers": layers, "channels": 6, "dilation": dilation, "pixels": pixels}
+    assert field_of_view(3, architecture) == (reach + 1, reach, reach)

@@ -42,10 +42,12 @@ def module_file(name):
 
 
 @functools.cache
-def imports(file):
-    """First-party files that a file imports by statements."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+def imports(file, for_types=True):
+    """First-party files that a file imports by statements; those under `if TYPE_CHECKING` are not executed."""
+    tree, found = ast.parse(file.read_text()), set()
+    if not for_types:
+        tree.body = [node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -62,7 +64,7 @@ def closure(files):
         file = todo.pop()
         if file not in seen:
             seen.add(file)
-            todo += imports(file)
+            todo += imports(file, for_types=False)
     return seen
 
 
@@ -145,8 +147,8 @@ def test_the_house_keeps_its_measures(capsys):
         "Python files in src": len(sizes),
         "of at most 50 lines": sum(size <= 50 for size in sizes),
     }
-    limits = {"dvc.yaml": 400, "dvc.lock": 10_000, "params.yaml": 160, "stages": 17, "dep lines": 150}
-    limits |= {"Python files in src": 95, "of at most 50 lines": 20}
+    limits = {"dvc.yaml": 400, "dvc.lock": 10_000, "params.yaml": 200, "stages": 17, "dep lines": 150}
+    limits |= {"Python files in src": 97, "of at most 50 lines": 20}
     with capsys.disabled():
         print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))
     assert all(found[name] <= limits[name] for name in limits)

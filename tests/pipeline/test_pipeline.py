@@ -81,7 +81,7 @@ def test_a_variant_has_weights_curves_metrics_figures_and_a_detector_of_its_own(
         assert (folder / "data/models/mnist_5k" / variant / "best.safetensors").is_file()
         assert not (folder / "data/models/mnist_5k" / variant / "snapshots").exists()
         found = json.loads(clone.read(f"metrics/mnist_5k/variants/{variant}.json"))
-        assert set(found[row]) - {"bits_per_dim", "nats"} == {"noise", "constant"}
+        assert set(found[row]) - {"bits_per_dim", "binary_bits_per_dim"} == {"noise", "constant"}
         assert {path.name for path in (folder / "plots/mnist_5k" / variant).iterdir()} == {
             "likelihoods.png", "curves.png", "samples.png"
         }  # fmt: skip
@@ -174,10 +174,10 @@ def test_an_experiment_with_a_tiny_lr_and_binarised_images_runs_and_goes_back(sm
     assert changed == [("  lr: 0.005", "  lr: 1e-05"), ("  likelihood: logistic", "  likelihood: bernoulli")]
     metrics = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
     assert "vae" not in metrics
-    assert set(metrics["vae_binarised"]["nats"]) == {"train", "test", "noise", "constant"}
-    assert 0 < metrics["vae_binarised"]["nats"]["test"] < 784  # about log 2 a pixel
+    assert set(metrics["vae_binarised"]["binary_bits_per_dim"]) == {"train", "test", "noise", "constant"}
+    assert 0 < metrics["vae_binarised"]["binary_bits_per_dim"]["test"] < 2  # a uniform model has 1
     diff = clone.dvc("metrics", "diff")
-    assert "vae_binarised.nats.test" in diff
+    assert "vae_binarised.binary_bits_per_dim.test" in diff
     assert "validation.bits_per_dim" in diff
     git("checkout", "-q", ".", cwd=clone.folder)
     clone.dvc("checkout")

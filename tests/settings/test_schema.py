@@ -62,10 +62,10 @@ WRONG = [
     ("model.batch_size", 0, "model.batch_size is 0"),
     ("model.snapshots", [1, 1], "model.snapshots is [1, 1]; it must be a list of different epochs"),
     ("model.snapshots", 3, "model.snapshots is 3"),
-    ("model.momentum", 0.9, "model.momentum is not a known key; known here: lr, batch_size"),
+    ("model.momentum", 0.9, "model.momentum is not a known key; known here: lr, muon_lr, "),
     ("glow.levels", 2, "glow.levels is not a known key"),
     ("glow.coupling", "linear", "glow.coupling is 'linear'; it must be one of affine, additive"),
-    ("vae.likelihood", ["logistic"], "vae.likelihood is ['logistic']; it must be one of logistic, bernoulli"),
+    ("vae.likelihood", ["logistic"], "vae.likelihood is ['logistic']; it must be one of logistic, mixture, bernoulli"),
     ("seed", -1, "seed is -1; it must be an integer"),
     ("seed", "0", "seed is '0'"),
     ("run", [], "run is []; it must be a list of different names, at least one"),
@@ -130,7 +130,7 @@ WRONG = [
     ("claims.pairs", {"mnist": ["clothes"]}, "claims.pairs.mnist is 'clothes'; it must be one of "),
     ("colour.vae.network", "deep", "colour.vae.network is 'deep'; it must be one of dense, convolutional"),
     ("colour.made", {}, "colour.made is not a known key; known here: vae, pixelcnn, glow"),
-    ("vae.batch_size", 20_000, "vae.batch_size is 20000 for benchmark fashion_mnist; it must not exceed epoch_images, 10000"),
+    ("vae.batch_size", 20_000, "vae.batch_size is 20000 for benchmark fashion_mnist; it must not exceed epoch_images, 5000"),
 ]
 
 

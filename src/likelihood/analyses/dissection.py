@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from likelihood.common.units import in_unit
+from likelihood.common.units import bits_per_dim
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.statistics.measure import statistics
@@ -57,6 +57,6 @@ def dissect(folder: Path, sets: dict[str, np.ndarray], mean: list[float], draws:
     for experiment, at, model, images in experiments(folder, sets, mean):
         for name, x in images.items():
             log_prob = statistics(model, x, draws, f"{experiment} {at}, {name}")["log_prob"]
-            value = in_unit(log_prob, model.dims, model.unit)
+            value = bits_per_dim(log_prob, model.dims)
             parts.append(pd.DataFrame({"experiment": experiment, "at": float(at), "set": name, "value": value}))
     return pd.concat(parts, ignore_index=True)

@@ -14,7 +14,7 @@ References:
 import torch
 from torch import Tensor
 
-from likelihood.models.shared.base import image_generator
+from likelihood.models.shared.base import image_generator, total
 from likelihood.models.vae.model import LOGVAR_RANGE, VAE
 
 STEPS, STEP = 100, 0.03  # of Adam
@@ -23,10 +23,9 @@ DRAWS = 16  # that L is measured with; a step of the fit takes one of its own
 
 def elbo(model: VAE, x: Tensor, mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     """L of uint8 images x (B, C, H, W) under q's mean and log-variance (B, latent) and noise (K, B, latent): (B,) in nats."""
-    kl = 0.5 * (mean.square() + logvar.exp() - 1.0 - logvar).sum(dim=1)
     z = model.reparameterize(mean, logvar, noise)  # (K, B, latent)
-    reconstruction = [model.pixels.log_prob(x, model.decode(draw)).sum(dim=(1, 2, 3)) for draw in z]
-    return torch.stack(reconstruction).mean(dim=0) - kl
+    reconstruction = [total(model.reconstruction(x, draw)) for draw in z]
+    return torch.stack(reconstruction).mean(dim=0) - model.kl(mean, logvar)
 
 
 def regret(model: VAE, x: Tensor) -> Tensor:

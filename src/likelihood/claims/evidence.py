@@ -8,8 +8,8 @@ explain.json holds
     samples     for each natural out-set, the share of a model's samples that look in-distribution, and the share of held-out
                 images of both sets: those that a random forest [1], trained on pixels of both sets, calls in-distribution
 
-<model>.csv has the columns experiment, at, set (analyses/dissection.py), n images, mean of bits/dim, or of nats of binarised
-images, and auroc of -log p, the out-set against `test` at the same λ or epoch. The figures are split, constants, entropy,
+<model>.csv has the columns experiment, at, set (analyses/dissection.py), n images, mean of bits/dim,
+and auroc of -log p, the out-set against `test` at the same λ or epoch. The figures are split, constants, entropy,
 contrast and training.
 
 References:
@@ -36,7 +36,12 @@ from likelihood.evaluation.results import DIGITS
 from likelihood.figures import claims as figures
 from likelihood.scores import codecs
 
-PARTS = {"log_pz": "log p(z)", "ladj": "log |det| of the flow", "ladj_preprocess": "log |det| of the preprocessing"}
+PARTS = {
+    "log_pz": "log p(z)",
+    "ladj": "log |det| of the flow",
+    "ladj_preprocess": "log |det| of the preprocessing",
+    "dequantization": "−log q(u | x) of the dequantisation",
+}
 TREES = 200
 PADDING, BLANK = 2, 255  # between the pictures of a grid, and in cells without one
 LOOKED_AT = 1000  # images per set that a forest learns from, and at most as many others that it is tested on
@@ -67,7 +72,8 @@ def constants(levels: np.ndarray) -> dict[str, float]:
 
 def newest_samples(folder: Path) -> np.ndarray:
     """The last grid of samples of a training, (height, width, 3)."""
-    return np.asarray(Image.open(max(folder.glob("*.png")), formats=["PNG"]))
+    drawn = folder / "drawn.png"  # where the grids of the epochs are of something else
+    return np.asarray(Image.open(drawn if drawn.exists() else max(folder.glob("*.png")), formats=["PNG"]))
 
 
 def pictures(grid: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -16,6 +16,7 @@ from likelihood.common.errors import InputError
 from likelihood.data import base as data
 from likelihood.docs import bench as benchpage
 from likelihood.docs import claims as claimpage
+from likelihood.docs import field
 from likelihood.docs import scores as scorepage
 from likelihood.docs.findings import Results
 from likelihood.figures.titles import AXIS, model_title, set_title
@@ -51,7 +52,7 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     for row, unit, means, form in model_rows(summary):
         for out in entry["out"]:
             likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
-            title = f"−log p, {model_title(row)}" + ("" if unit == "bits_per_dim" else " (nats)")
+            title = f"−log p, {model_title(row)}" + ("" if unit == "bits_per_dim" else " (binarised)")
             lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | {likelihoods} | {cells(summary[row][out])} |")
     return "\n".join(lines)
 
@@ -84,7 +85,7 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
                     continue
                 likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
                 found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" and not changed else None
-                title = model_title(row) + ("" if unit == "bits_per_dim" else " (nats)")
+                title = model_title(row) + ("" if unit == "bits_per_dim" else " (binarised)")
                 title += "".join(f", {key} {value}" for key, value in changed.items())
                 published = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 lines.append(
@@ -192,6 +193,7 @@ def pages() -> dict[Path, str]:
             "bench_quality": benchpage.quality_table(measured("quality")),
             "bench_growth": benchpage.growth_table(measured("growth")),
         },
+        DOCS / "pipeline.md": {"field": field.table(values, list(results))},
         DOCS / "scale.md": {"bench_cost": benchpage.cost_table(measured("cost"))},
         DOCS / "detect.md": {"lossy": benchpage.lossy_table(measured("lossy")), "counts": benchpage.counts_table()},
     }

@@ -1,9 +1,10 @@
 """Mean ± standard deviation over the seeds of a sweep: `likelihood summarize` after `dvc exp run --queue -S seed=0,1,2 …`.
 
 Reads the finished experiments that derive from the last commit, and that commit itself, whose results count as another seed.
-Those that agree in every parameter but `seed` form one group and one Markdown table: mean bits/dim (nats for binarised images) of
-the in-set's test images and of each out-set, and AUROC of −log p, by model. The deviation is the sample's (n − 1); experiments
-with equal parameters count once. A line above each table says in which parameters its group differs from the others.
+Those that agree in every parameter but `seed` form one group and one Markdown table: mean bits/dim (of binarised images in their
+own bits/dim) of the in-set's test images and of each out-set, and AUROC of −log p, by model. The deviation is the sample's (n −
+1); experiments with equal parameters count once. A line above each table says in which parameters its group differs from the
+others.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def rows(benchmark: str, by_seed: list[dict[str, Any]]) -> Iterator[str]:
     found = [metrics[benchmark] for metrics in by_seed]
     for model in (model for model in found[0] if model != "images"):
         unit = next(unit for unit in AXIS if unit in found[0][model])
-        title = model_title(model) + ("" if unit == "bits_per_dim" else " (nats)")
+        title = model_title(model) + ("" if unit == "bits_per_dim" else " (binarised)")
         test = spread([metrics[model][unit]["test"] for metrics in found])
         for out in (name for name in found[0][model] if name != unit):
             likelihood = spread([metrics[model][unit][out] for metrics in found])

@@ -5,7 +5,7 @@ The tree is copied without dvc.lock, cache, data and kept trainings (downloaded 
 score on every out-set. On the same processor with the same number of threads they are equal to the last digit. Another processor,
 a GPU or other versions round differently, and training amplifies that, at most to the difference between two seeds; so
 
-    |here − committed| ≤ max(4 s, floor),    floor = 0.02 bits/dim (nats, of binarised images) or 0.01 of AUROC,
+    |here − committed| ≤ max(4 s, floor),    floor = 0.02 bits/dim or 0.01 of AUROC,
 
 with s the committed standard deviation of that number over seeds (metrics/scores/<benchmark>/<model>_seeds); without one, 0.05 is
 allowed. Exit status 1 when a number is further off.

@@ -16,7 +16,7 @@ import torch
 
 from likelihood.common import images
 from likelihood.common.errors import InputError
-from likelihood.common.units import in_unit
+from likelihood.common.units import bits_per_dim
 from likelihood.data.pictures import Shape
 from likelihood.evaluation.calibration import Calibration, samples
 from likelihood.models.shared import checkpoint
@@ -98,7 +98,7 @@ class Detector:
         Arguments:
             pixels: uint8 [N, H, W] or [N, H, W, 3], like the images that the models were trained on.
 
-        Returns one row per image: `<model>.bits_per_dim` (`<model>.nats` of binarised images), lower is more likely;
+        Returns one row per image: `<model>.bits_per_dim` (`binary_bits_per_dim` of binarised images), lower is more likely;
         `<model>.<score>`, higher is more outlying; `<model>.<score>.p` in (0, 1], lower is more outlying.
 
         Raises InputError for images of another type or shape.
@@ -124,6 +124,6 @@ class Detector:
         columns = {}
         for model, network in self.models.items():
             nats = statistics[model]["log_prob"].to_numpy()
-            columns[f"{model}.{network.unit}"] = in_unit(nats, network.dims, network.unit)
+            columns[f"{model}.{network.unit}"] = bits_per_dim(nats, network.dims)
         judged = self.calibration.judged(samples(x, codecs.lengths(x), statistics))
         return pd.concat([pd.DataFrame(columns), judged], axis=1)

@@ -35,7 +35,7 @@ class Lines:
 
     def add(self, table: "pd.DataFrame", score: str) -> None:
         """Write some rows."""
-        likelihoods = [name for name in table if name.endswith((".bits_per_dim", ".nats"))]
+        likelihoods = [name for name in table if name.endswith((".bits_per_dim", ".binary_bits_per_dim"))]
         lines = []
         for row in table.to_dict("records"):
             verdict, p = "FLAGGED" if row["flagged"] else "normal ", row[f"{score}.p"]

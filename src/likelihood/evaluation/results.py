@@ -10,7 +10,7 @@ import pandas as pd
 from likelihood import scores
 from likelihood.common import images, selection
 from likelihood.common.errors import InputError
-from likelihood.common.units import in_unit
+from likelihood.common.units import bits_per_dim
 from likelihood.evaluation import comparison, metrics
 from likelihood.scores import codecs
 
@@ -49,7 +49,7 @@ def raw_likelihood(statistics: dict[str, pd.DataFrame], outs: list[str], resampl
 
 def likelihoods(facts: dict[str, Any], statistics: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
     """The likelihood of every image, by set, in the model's unit; lower is more likely."""
-    return {name: in_unit(table["log_prob"].to_numpy(), facts["dims"], facts["unit"]) for name, table in statistics.items()}
+    return {name: bits_per_dim(table["log_prob"].to_numpy(), facts["dims"]) for name, table in statistics.items()}
 
 
 class Compared:

@@ -135,22 +135,21 @@ def loss_curves(curves: Mapping[str, pd.DataFrame], in_name: str, epoch_images: 
     return figure
 
 
-def sample_grids(grids: Mapping[str, Mapping[int, np.ndarray]], in_name: str, epoch_images: Mapping[str, int]) -> Figure:
+def sample_grids(grids: Mapping[str, Mapping[str, np.ndarray]], in_name: str) -> Figure:
     """Rows are models, columns the epochs at which samples were kept.
 
     Arguments:
-        grids: by model and epoch, a picture (height, width, 3).
+        grids: by model and what a title says, a picture (height, width, 3).
         in_name: name of the in-set.
-        epoch_images: images an epoch, by model.
     """
-    columns = max(len(by_epoch) for by_epoch in grids.values())
+    columns = max(len(pictures) for pictures in grids.values())
     figure = Figure(figsize=(3.1 * columns, 3.4 * len(grids)), layout="constrained")
     axes = figure.subplots(len(grids), columns, squeeze=False)
-    for row, (model, by_epoch) in zip(axes, grids.items(), strict=True):
+    for row, (model, pictures) in zip(axes, grids.items(), strict=True):
         for ax in row:
             ax.set_axis_off()
-        for ax, (epoch, picture) in zip(row, sorted(by_epoch.items()), strict=False):
+        for ax, (title, picture) in zip(row, pictures.items(), strict=False):
             ax.imshow(picture, interpolation="nearest")
-            ax.set_title(f"{model_title(model)}, epoch {epoch}\n({epoch * epoch_images[model]:,} images)", fontsize=9)
+            ax.set_title(f"{model_title(model)}: {title}", fontsize=9)
     figure.suptitle(f"Trained on {set_title(in_name)}: samples by epoch", fontsize=11)
     return figure

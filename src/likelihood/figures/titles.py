@@ -25,7 +25,7 @@ SET_TITLES = {
     "noise": "uniform noise",
     "constant": "constant grey",
 }
-AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "nats": "−log p(x), nats"}
+AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "binary_bits_per_dim": "bits/dim of binarised images"}
 
 
 def model_title(row: str) -> str:

@@ -26,20 +26,29 @@ def read_curve(folder: Path) -> pd.DataFrame:
     return curve.rename_axis("epoch").reset_index().assign(unit=unit)
 
 
-def read_grids(folder: Path) -> dict[int, np.ndarray]:
-    """A training's sample grids by epoch, from its `plots`."""
-    files = (folder / "images" / "samples").glob("epoch_*.png")
-    return {int(path.stem.removeprefix("epoch_")): matplotlib.image.imread(path) for path in files}
+def read_grids(folder: Path, epoch_images: int) -> dict[str, np.ndarray]:
+    """A training's grids of samples by what their titles say of them, from its `plots`.
+
+    A model whose pictures are no samples (`picture` of models/shared/base.py) has a grid of samples beside them, the last.
+    """
+    samples = folder / "images" / "samples"
+    epochs = {int(path.stem.removeprefix("epoch_")): path for path in samples.glob("epoch_*.png")}
+    drawn = (samples / "drawn.png").exists()
+    meant = "means of pixels, " if drawn else ""
+    titles = {f"{meant}epoch {epoch}\n({epoch * epoch_images:,} images)": epochs[epoch] for epoch in sorted(epochs)}
+    if drawn:
+        titles["drawn pixels,\nbest epoch"] = samples / "drawn.png"
+    return {title: matplotlib.image.imread(path) for title, path in titles.items()}
 
 
 def of_models(folders: Mapping[str, Path], in_name: str) -> dict[str, Figure]:
     """Curves and samples of several trainings, by row name; `folders` are their `plots`."""
     curves = {row: read_curve(folder) for row, folder in folders.items()}
     epoch_images = {row: int(curve["images"].iloc[0]) for row, curve in curves.items()}
-    grids = {row: read_grids(folder) for row, folder in folders.items()}
+    grids = {row: read_grids(folder, epoch_images[row]) for row, folder in folders.items()}
     return {
         "curves": likelihoods.loss_curves(curves, in_name, epoch_images),
-        "samples": likelihoods.sample_grids(grids, in_name, epoch_images),
+        "samples": likelihoods.sample_grids(grids, in_name),
     }
 
 

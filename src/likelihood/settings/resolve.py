@@ -23,7 +23,19 @@ from likelihood.common.params import MODELS
 from likelihood.data import base as data
 from likelihood.data import own
 
-LOOP = ("lr", "batch_size", "epochs", "epoch_images", "warmup", "clip_norm", "validation_images", "snapshots", "sample_images")
+LOOP = (
+    "lr",
+    "muon_lr",
+    "weight_decay",
+    "batch_size",
+    "epochs",
+    "epoch_images",
+    "warmup",
+    "clip_norm",
+    "validation_images",
+    "snapshots",
+    "sample_images",
+)
 OF_VARIANT = ("family", "seeds", "mutation")  # keys of a variant that are no settings of its model
 
 

@@ -57,6 +57,8 @@ class Loop(Section):
     """Settings of every training, and of scoring with what it gives."""
 
     lr: Annotated[float, Field(gt=0.0, lt=1.0)]
+    muon_lr: Annotated[float, Field(gt=0.0, lt=1.0)]
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)]
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     epoch_images: Annotated[int, Field(ge=1, le=100_000_000)]

@@ -11,7 +11,7 @@ References:
     [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136, section 5
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,11 @@ import torch
 from torch import Tensor
 from torch.func import grad, jvp, vmap
 
-from likelihood.models.shared.base import LikelihoodModel
+if TYPE_CHECKING:  # a stage that scores another family loads no flow
+    from likelihood.models.glow.model import Glow
 
 COLUMNS_AT_ONCE = 32  # of the Hessian
+
 DIGITS = 4
 HALF = 0.5  # the mean of dequantisation noise, in grey levels
 
@@ -34,12 +36,11 @@ class Expansion(NamedTuple):
     hessian: np.ndarray  # (D, D)
 
 
-def expand(model: LikelihoodModel, point: np.ndarray) -> Expansion:
+def expand(model: "Glow", point: np.ndarray) -> Expansion:
     """Gradient and Hessian of the density of continuous images, of grey levels in [0, 256), at `point` (D,), in C, H, W order."""
 
     def log_density(x: Tensor) -> Tensor:
-        image = (x + HALF).view(1, *model.shape)
-        return model(image, torch.zeros_like(image))["log_weight"].squeeze(0)
+        return model.log_density((x + HALF).view(1, *model.shape)).squeeze(0)
 
     x = torch.from_numpy(point).to(next(model.parameters()))
     first = grad(log_density)
@@ -72,7 +73,7 @@ def total_variance(x: np.ndarray) -> float:
 
 
 def analysis(
-    model: LikelihoodModel,
+    model: "Glow",
     inside: np.ndarray,
     known: pd.DataFrame,
     outside: dict[str, np.ndarray],

@@ -1,7 +1,7 @@
 """What a training goes on from: its state after the last complete epoch.
 
 Its folder is named after a hash of all that determines the result (settings, data, code), so a training never goes on from the
-state of another. Epochs, weights and Adam's moments are one file, replaced whole: it is of one epoch at any moment.
+state of another. Epochs, weights and the optimisers' moments are one file, replaced whole: it is of one epoch at any moment.
 """
 
 import hashlib

@@ -1,10 +1,11 @@
 """What a training leaves behind: the weights of its best epoch, snapshots, curves and sample grids.
 
-Snapshots are weights in half precision: they show how a training went, and take half the space.
+Snapshots are compact (models/shared/checkpoint.py): they show how a training went.
 """
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,14 @@ def build(family: str, architecture: dict[str, Any], shape: tuple[int, ...], see
     return checkpoint.model_class(family)(**arguments), arguments
 
 
-def sample_grid(model: LikelihoodModel, n: int, seed: int) -> np.ndarray:
-    """n samples in a square grid, uint8 (height, width, 3)."""
+def grid(model: LikelihoodModel, draw: Callable[[int, torch.Generator], Tensor], n: int, seed: int) -> np.ndarray:
+    """n images by a method of the model that draws them, in a square grid, uint8 (height, width, 3)."""
     if sys.stderr.isatty():  # large images take a while
         print(f"drawing {n} samples", file=sys.stderr, flush=True)
     model.eval()
-    samples = model.sample(n, torch.Generator().manual_seed(seed))
+    samples = draw(n, torch.Generator().manual_seed(seed))
     model.train()
     return make_grid(samples, nrow=round(n**0.5), pad_value=255).permute(1, 2, 0).cpu().numpy()
-
-
-def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with its floating-point numbers in half precision."""
-    return {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
 
 
 class Record:
@@ -80,8 +76,9 @@ class Record:
         if all(epoch.validation < earlier.validation for earlier in self.epochs):
             self.best = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
         if epoch.number in self.loop["snapshots"]:
-            checkpoint.save(self.kept(epoch, ".safetensors"), halved(self.model.state_dict()), *self.built)
-            Image.fromarray(sample_grid(self.model, self.loop["sample_images"], self.seed)).save(self.kept(epoch, ".png"))
+            checkpoint.save(self.kept(epoch, ".safetensors"), checkpoint.compact(self.model.state_dict()), *self.built)
+            pictures = grid(self.model, self.model.picture, self.loop["sample_images"], self.seed)
+            Image.fromarray(pictures).save(self.kept(epoch, ".png"))
         self.progress.save([*self.epochs, epoch], {**state, **{f"best.{key}": value for key, value in self.best.items()}})
         self.log(epoch)
         print(f"epoch {epoch.number}: train {epoch.train:.3f}, validation {epoch.validation:.3f} {self.model.unit}", flush=True)
@@ -105,8 +102,15 @@ class Record:
         return self.progress.folder / "snapshots" / f"epoch_{epoch.number:03d}{suffix}"
 
     def finish(self, folder: Path, snapshots: bool) -> None:
-        """Put the weights of the best epoch, and the `snapshots` if they are wanted, into the folder of the model."""
+        """Put the weights of the best epoch, and the `snapshots` if they are wanted, into the folder of the model.
+
+        Where a model's pictures are no samples, a grid of samples of the best epoch is logged beside them.
+        """
         checkpoint.save(folder / "best.safetensors", self.best, *self.built)
+        if type(self.model).picture is not LikelihoodModel.picture:
+            self.model.load_state_dict(self.best)
+            drawn = grid(self.model, self.model.sample, self.loop["sample_images"], self.seed)
+            self.live.log_image("samples/drawn.png", drawn)
         if snapshots:
             (folder / "snapshots").mkdir(exist_ok=True)
             for file in (self.progress.folder / "snapshots").glob("*.safetensors"):

@@ -1,12 +1,13 @@
 """Glow [1] on images at their own size: 28×28 becomes 14×14 and 7×7, without padding.
 
-    log p(v) = log p(z) + log |det ∂z/∂v|,     log P(x) >= E_u[log p((x + u) / 256)] - D log 256,    u ~ U[0, 1)^D
+    log p(v) = log p(z) + log |det ∂z/∂v|,     log P(x) >= E_u[log p((x + u) / 256) - log q(u | x)] - D log 256,    u ~ q(u | x)
 
-The right inequality is uniform dequantisation [2]; several draws of u are combined by log-mean-exp. Each level squeezes, runs
-`steps` flow steps, and all but the last give half of their channels to the latents.
+The right inequality is dequantisation [2], here variational (dequantization.py); several draws of u are combined by log-mean-exp.
+Each level squeezes, runs `steps` flow steps, and all but the last give half of their channels to the latents.
 
 Our deviations: `preprocessing="logit"` lets the flow work on logits of the pixels, its log-determinant counted ("scale" only
-centres); the bounded scale of the couplings (coupling.py); the last latents' prior is standard normal.
+centres); the bounded scale of the couplings (coupling.py); the start of the 1×1 convolutions (bijections.py); the last latents'
+prior has a mean and a scale for every place.
 
 References:
     [1] Glow (Kingma & Dhariwal, 2018), https://arxiv.org/abs/1807.03039
@@ -26,8 +27,9 @@ from tqdm import tqdm
 from likelihood.common.errors import InputError
 from likelihood.models.glow.bijections import ActNorm, Bijection, Center, InvertibleConv1x1, Logit, Squeeze
 from likelihood.models.glow.coupling import AdditiveCoupling, AffineCoupling
-from likelihood.models.glow.split import Split, standard_normal_log_prob
-from likelihood.models.shared.base import LikelihoodModel, Shape
+from likelihood.models.glow.dequantization import Dequantization
+from likelihood.models.glow.split import LastPrior, Split
+from likelihood.models.shared.base import LikelihoodModel, Shape, total
 
 COUPLINGS = {"affine": AffineCoupling, "additive": AdditiveCoupling}
 PREPROCESSINGS = {"logit": Logit, "scale": Center}
@@ -61,8 +63,8 @@ class FlowStep(Bijection):
         return x, coupling + conv + actnorm
 
     def initialize(self, x: Tensor) -> Tensor:
-        """Initialise the activation normalisation from batch x; return f(x)."""
-        self.actnorm.initialize(x)
+        """Initialise the activation normalisation and the convolution from batch x; return f(x)."""
+        self.conv.initialize(self.actnorm.initialize(x))
         return self(x)[0]
 
 
@@ -75,7 +77,7 @@ class Level(nn.Module):
         self.steps = nn.ModuleList(FlowStep(4 * channels, COUPLINGS[coupling](4 * channels, hidden)) for _ in range(steps))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return y and ladj, (B,) in nats."""
+        """Return y and ladj by places, (B, H/2, W/2) in nats."""
         y, ladj = self.squeeze(x)
         for step in self.steps:
             y, step_ladj = step(y)
@@ -106,6 +108,7 @@ class Glow(LikelihoodModel):
         hidden: width of the couplings' networks.
         coupling: `affine`, or `additive` for a flow of constant volume.
         preprocessing: `logit` or `scale`.
+        dequantization: couplings of the flow that draws the noise; 0 for uniform noise.
         levels: grey levels of a pixel.
     """
 
@@ -119,6 +122,7 @@ class Glow(LikelihoodModel):
         hidden: Annotated[int, Field(ge=1, le=4096)],
         coupling: Literal["affine", "additive"],
         preprocessing: Literal["logit", "scale"],
+        dequantization: Annotated[int, Field(ge=0, le=64)],
         levels: int = 256,
     ) -> None:
         super().__init__(shape, levels)
@@ -126,6 +130,7 @@ class Glow(LikelihoodModel):
         if height % 2**scales or width % 2**scales:
             raise InputError(f"glow.scales: images of {height}×{width} cannot be halved {scales} times; choose fewer scales")
         self.constant_volume = coupling == "additive" and preprocessing == "scale"
+        self.dequantization = Dequantization(channels, dequantization, levels)
         self.preprocess = PREPROCESSINGS[preprocessing]()
         self.scales, self.splits = nn.ModuleList(), nn.ModuleList()
         for scale in range(scales):
@@ -134,39 +139,69 @@ class Glow(LikelihoodModel):
             if scale < scales - 1:
                 self.splits.append(Split(channels))
                 channels //= 2
+        self.prior = LastPrior(height >> scales, width >> scales, channels)
 
     def noise(self, n: int, rng: np.random.Generator) -> Tensor:
-        """Uniform dequantisation noise in [0, 1), (n, C, H, W)."""
-        return torch.from_numpy(rng.random((n, *self.shape), dtype=np.float32)).to(torch.get_default_dtype())
+        """Standard normal noise of the dequantisation, (n, C, H, W)."""
+        return torch.from_numpy(rng.standard_normal((n, *self.shape), dtype=np.float32)).to(torch.get_default_dtype())
 
-    def dequantize(self, x: Tensor, noise: Tensor) -> Tensor:
-        """(x + u) / levels in [0, 1), (B, H, W, C)."""
-        return ((x + noise) / self.levels).permute(0, 2, 3, 1).contiguous()
+    def dequantize(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """v = (x + u) / levels in [0, 1], (B, H, W, C), and -log q(u | x) of every block of 2×2, (B, H/2, W/2) in nats."""
+        x = x.permute(0, 2, 3, 1).to(noise.dtype).contiguous()
+        u, log_q = self.dequantization(x, noise.permute(0, 2, 3, 1).contiguous())
+        return (x + u) / self.levels, log_q
+
+    def flow(self, v: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """The latents of v (B, H, W, C), level by level, each (B, h, w, c) and standard normal, and the terms of log p(v).
+
+        The terms are `ladj_preprocess`, and of each level `ladj_0` … and `log_pz_0` …, (B, h, w) in nats by their places.
+        """
+        h, ladj = self.preprocess(v)
+        latents, terms = [], {"ladj_preprocess": ladj}
+        for scale, level in enumerate(self.scales):
+            h, terms[f"ladj_{scale}"] = level(h)
+            if scale < len(self.splits):
+                h, z, terms[f"log_pz_{scale}"] = self.splits[scale](h)
+            else:
+                z, terms[f"log_pz_{scale}"] = self.prior(h)
+            latents.append(z)
+        return latents, terms
+
+    def log_density(self, v: Tensor) -> Tensor:
+        """Log-density of continuous images v (B, C, H, W), whose grey levels are in [0, 256]: (B,) in nats."""
+        v = (v / self.levels).permute(0, 2, 3, 1).contiguous()
+        return sum(total(term) for term in self.flow(v)[1].values()) + self.volume(v)
+
+    def terms(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """The terms of log p(v), `dequantization` = -log q(u | x), and `levels` = -D log 256, which has no place: in nats."""
+        v, log_q = self.dequantize(x, noise)
+        return {**self.flow(v)[1], "dequantization": log_q, "levels": self.volume(v)}
+
+    def volume(self, v: Tensor) -> Tensor:
+        """-D log 256, (B,): the log-volume of a grey level's cell."""
+        return v.new_full((len(v),), -self.dims * math.log(self.levels))
 
     def forward(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """`log_weight` = `log_pz` + `ladj` + `ladj_preprocess` - D log 256, those parts in nats, and `latent_norm` ‖z‖: (B,)."""
-        h, ladj_preprocess = self.preprocess(self.dequantize(x, noise))
-        log_pz = ladj = squared_norm = torch.zeros_like(ladj_preprocess)
-        for scale, level in enumerate(self.scales):
-            h, level_ladj = level(h)
-            ladj = ladj + level_ladj
-            if scale < len(self.splits):
-                h, z, left_log_prob = self.splits[scale](h)
-                log_pz, squared_norm = log_pz + left_log_prob, squared_norm + z.square().sum(dim=(1, 2, 3))
-        log_pz, squared_norm = log_pz + standard_normal_log_prob(h), squared_norm + h.square().sum(dim=(1, 2, 3))
-        log_weight = log_pz + ladj + ladj_preprocess - self.dims * math.log(self.levels)
-        return {
-            "log_weight": log_weight,
-            "log_pz": log_pz,
-            "ladj": ladj,
-            "ladj_preprocess": ladj_preprocess,
-            "latent_norm": squared_norm.sqrt(),
+        """`log_weight`, its parts `log_pz`, `ladj`, `ladj_preprocess` and `dequantization` in nats, and `latent_norm` ‖z‖: (B,).
+
+        What the parts lack of `log_weight` is -D log 256.
+        """
+        v, log_q = self.dequantize(x, noise)
+        latents, terms = self.flow(v)
+        levels = range(len(self.scales))
+        parts = {
+            "log_pz": sum(total(terms[f"log_pz_{scale}"]) for scale in levels),
+            "ladj": sum(total(terms[f"ladj_{scale}"]) for scale in levels),
+            "ladj_preprocess": total(terms["ladj_preprocess"]),
+            "dequantization": total(log_q),
         }
+        norm = sum(total(z.square()) for z in latents).sqrt()
+        return {"log_weight": sum(parts.values()) + self.volume(v), **parts, "latent_norm": norm}
 
     @torch.no_grad()
     def initialize(self, x: Tensor, noise: Tensor) -> None:
-        """Data-dependent initialisation of every activation normalisation from training images (B, C, H, W)."""
-        h = self.preprocess.initialize(self.dequantize(x, noise))
+        """Data-dependent initialisation of every flow step from training images (B, C, H, W)."""
+        h = self.preprocess.initialize(self.dequantize(x, noise)[0])
         for scale, level in enumerate(self.scales):
             h = level.initialize(h)
             if scale < len(self.splits):
@@ -182,7 +217,7 @@ class Glow(LikelihoodModel):
         def normal(channels: int, height: int, width: int) -> Tensor:
             return torch.randn(n, height, width, channels, generator=generator).to(next(self.parameters()))
 
-        h = normal(channels, height, width)
+        h = self.prior.inverse(normal(channels, height, width))
         for scale in reversed(range(len(self.scales))):
             if scale < len(self.splits):
                 h = self.splits[scale].inverse(h, normal(channels, height, width))

@@ -50,37 +50,38 @@ class MaskedLinear(PixelLinear):
 
 
 class HorizontalConv(MaskedLinear):
-    """1×k convolution over the k - 1 pixels to the left and the current one, (B, H, W, inputs) to (B, H, W, outputs)."""
+    """1×k convolution over k - 1 pixels to the left, `dilation` apart, and the current one, (B, H, W, inputs) to (…, outputs)."""
 
-    def __init__(self, inputs: Tensor, outputs: Tensor, kernel: int, mask_type: Literal["A", "B"]) -> None:
+    def __init__(self, inputs: Tensor, outputs: Tensor, kernel: int, mask_type: Literal["A", "B"], dilation: int = 1) -> None:
         past = torch.full((len(inputs) * (kernel - 1),), -1)  # before every group: always visible
         super().__init__(torch.cat([past, inputs]), outputs, mask_type)
-        self.kernel = kernel
+        self.kernel, self.dilation = kernel, dilation
+        self.reach = (kernel - 1) * dilation  # columns to the left
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to all pixels of x at once."""
-        moves = [min(k, x.shape[2]) for k in range(self.kernel - 1, 0, -1)]
+        moves = [min(k * self.dilation, x.shape[2]) for k in range(self.kernel - 1, 0, -1)]
         past = [F.pad(x, (0, 0, k, -k)) for k in moves]  # moved k columns to the right
         return super().forward(torch.cat([*past, x], dim=-1))
 
     def at(self, window: Tensor) -> Tensor:
-        """One pixel column: window (B, k, inputs) holds its k - 1 left neighbours and itself; (B, outputs)."""
-        return super().forward(window.flatten(1))
+        """One pixel column: window (B, reach + 1, inputs) holds the columns to its left and itself; (B, outputs)."""
+        return super().forward(window[:, :: self.dilation].flatten(1))
 
 
 class VerticalConv(nn.Conv2d):
-    """Convolution over this row and the kernel // 2 rows above, kernel columns wide; NHWC in and out."""
+    """Convolution over this row and kernel // 2 rows above, kernel columns wide, all `dilation` apart; NHWC in and out."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        super().__init__(inputs, outputs, (kernel // 2 + 1, kernel))
-        self.rows, self.half = kernel // 2 + 1, kernel // 2
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__(inputs, outputs, (kernel // 2 + 1, kernel), dilation=dilation)
+        self.reach = kernel // 2 * dilation  # rows above, and columns to either side
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to x (B, H, W, inputs); rows above the image are zero."""
-        return self.valid(F.pad(x, (0, 0, 0, 0, self.rows - 1, 0)))
+        return self.valid(F.pad(x, (0, 0, 0, 0, self.reach, 0)))
 
     def valid(self, x: Tensor) -> Tensor:
-        """Apply without rows of padding: (B, H, W, inputs) to (B, H - rows + 1, W, outputs)."""
+        """Apply without rows of padding: (B, H, W, inputs) to (B, H - reach, W, outputs)."""
         weight = self.weight.contiguous(memory_format=torch.channels_last)
-        y = F.conv2d(x.permute(0, 3, 1, 2), weight, self.bias, padding=(0, self.half))
+        y = F.conv2d(x.permute(0, 3, 1, 2), weight, self.bias, padding=(0, self.reach), dilation=self.dilation)
         return y.permute(0, 2, 3, 1)

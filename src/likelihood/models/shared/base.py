@@ -28,6 +28,11 @@ from likelihood.common.units import Unit
 Shape = tuple[int, int, int]  # channels, height, width
 
 
+def total(term: Tensor) -> Tensor:
+    """A term of a log-likelihood summed over its places: (B, …) to (B,)."""
+    return term.flatten(1).sum(dim=1) if term.dim() > 1 else term
+
+
 def image_generator(image: np.ndarray) -> np.random.Generator:
     """A random generator keyed by the pixels of one uint8 image (C, H, W) and by nothing else."""
     digest = hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
@@ -61,11 +66,25 @@ class LikelihoodModel(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """One-draw estimate of uint8 images x (B, C, H, W): `log_weight` = log w(x, e) and its parts, each (B,) in nats."""
+        """One-draw estimate of images x (B, C, H, W): `log_weight` = log w(x, e) and its parts, each (B,) in nats.
+
+        x holds grey levels, as uint8 or, for gradients with respect to the image, as floats.
+        """
+
+    def terms(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """The terms that add up to `log_weight`, each with its place: (B, h, w) in nats, or (B,) if it has none.
+
+        (h, w) may be coarser than the image: a place then stands for a block of pixels.
+        """
+        return {"log_weight": self(x, noise)["log_weight"]}
 
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw n images: uint8 (n, C, H, W). `generator` lives on the CPU, so every device draws the same noise."""
+
+    def picture(self, n: int, generator: torch.Generator) -> Tensor:
+        """n images as a figure shows them, uint8 (n, C, H, W): samples, unless a family has a more telling picture of one."""
+        return self.sample(n, generator)
 
     def objective(self, parts: dict[str, Tensor]) -> Tensor:
         """What training maximises, (B,) in nats: the bound of one draw."""
@@ -92,3 +111,14 @@ class LikelihoodModel(nn.Module, ABC):
     def log_prob(self, x: Tensor, draws: int = 1) -> Tensor:
         """Log-probability of uint8 images x (B, C, H, W): (B,) in nats of the discrete image; never a batch mean."""
         return self.statistics(x, draws)["log_prob"]
+
+
+class PixelLikelihoodModel(LikelihoodModel):
+    """A model that has a distribution of each value of an image, given those before it or given the noise."""
+
+    @abstractmethod
+    def levels_log_prob(self, x: Tensor, noise: Tensor) -> Tensor:
+        """log P of every level of every value of images x (B, C, H, W): (B, C, H, W, levels) in nats.
+
+        pixels.py reads distribution function, entropy and variance off it. It is large: a few images at a time.
+        """

@@ -2,6 +2,9 @@
 
 The metadata hold the family's name and its constructor's arguments. A family is a folder of likelihood/models, and its class is
 the one in its model.py that derives from LikelihoodModel; it is imported when its name is asked for.
+
+A compact state takes a quarter of the space, for weights that only show how a training went: a large tensor is kept as bytes, of
+each row its largest value and every value as a share of it, in 1/127; all else is in half precision.
 """
 
 import errno
@@ -28,6 +31,33 @@ def model_class(name: str) -> type[LikelihoodModel]:
         if isinstance(value, type) and issubclass(value, LikelihoodModel) and value.__module__ == module.__name__
     ]
     return found
+
+
+LARGE = 1024  # numbers in a tensor that a compact state keeps as bytes
+SCALE = ".row_scale"  # appended to such a tensor's name
+
+
+def compact(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state dict as bytes and half-precision numbers; `load` reads it."""
+    found: dict[str, torch.Tensor] = {}
+    for key, value in state.items():
+        if not value.is_floating_point():
+            found[key] = value
+        elif value.dim() < 2 or value.numel() < LARGE:
+            found[key] = value.half()
+        else:
+            scale = (value.flatten(1).abs().amax(dim=1) / 127.0).clamp(min=1e-12).view(-1, *[1] * (value.dim() - 1))
+            found |= {key: torch.round(value / scale).to(torch.int8), key + SCALE: scale.float()}
+    return found
+
+
+def expanded(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state dict of a compact one; any other as it is."""
+    return {
+        key: value * state[key + SCALE] if key + SCALE in state else value
+        for key, value in state.items()
+        if not key.endswith(SCALE)
+    }
 
 
 def save(path: Path, state: dict[str, torch.Tensor], name: str, arguments: dict[str, Any]) -> None:
@@ -69,7 +99,7 @@ def load(path: Path) -> tuple[str, LikelihoodModel]:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
         name = metadata["name"]
         model = model_class(name)(**metadata["arguments"])
-        model.load_state_dict(state)
+        model.load_state_dict(expanded(state))
     except FileNotFoundError:
         raise InputError(f"{path} is not here: train the model with `dvc repro`, or fetch it with `dvc pull`") from None
     except SafetensorError as error:
