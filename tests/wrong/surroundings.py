@@ -68,7 +68,7 @@ def unknown_architecture(project):
 
 
 def diverging_training(project):
-    project.change("params.yaml", "glow:\n  lr:", "glow:\n  lr: 0.9")
+    project.change("params.yaml", "glow:\n  lr:\n  muon_lr: 0.01", "glow:\n  lr: 0.9\n  muon_lr: 0.9")
     project.repro("train_glow", may=("data/models/mnist_5k/glow", "metrics/mnist_5k/train/glow"))
 
 
