@@ -121,6 +121,19 @@ def test_saving_and_loading_keeps_log_prob_and_statistics(name, arguments, shape
     assert torch.equal(loaded.log_prob(x), model.log_prob(x))  # a trained model is never initialised again
 
 
+@pytest.mark.parametrize(("packed", "bits"), [(checkpoint.halved, 0.01), (checkpoint.compact, 0.2)])
+@every_model
+def test_packed_weights_take_less_space_and_keep_the_likelihood(name, arguments, packed, bits, tmp_path):
+    shape = (1, 8, 8)
+    model, x = build(name, arguments, shape), images(4, shape)
+    for file, state in (("whole", model.state_dict()), ("packed", packed(model.state_dict()))):
+        checkpoint.save(tmp_path / file, state, name, {"shape": list(shape), **arguments})
+    _, loaded = checkpoint.load(tmp_path / "packed")
+    moved = (loaded.log_prob(x) - model.log_prob(x)).abs().max() / (model.dims * math.log(2.0))
+    assert 0.0 < moved < bits
+    assert (tmp_path / "packed").stat().st_size < (tmp_path / "whole").stat().st_size
+
+
 def tiny(name, arguments, colors):
     """A model of images of 2×2 pixels with two grey levels, and every such image."""
     model = build(name, {**arguments, **({"scales": 1} if name == "glow" else {})}, (colors, 2, 2), levels=2)

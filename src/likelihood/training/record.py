@@ -1,6 +1,6 @@
 """What a training leaves behind: the weights of its best epoch, snapshots, curves and sample grids.
 
-Snapshots are compact (models/shared/checkpoint.py): they show how a training went.
+The best weights are in half precision; snapshots, which show how a training went, are compact (models/shared/checkpoint.py).
 """
 
 import shutil
@@ -106,9 +106,10 @@ class Record:
 
         Where a model's pictures are no samples, a grid of samples of the best epoch is logged beside them.
         """
-        checkpoint.save(folder / "best.safetensors", self.best, *self.built)
+        best = checkpoint.halved(self.best)
+        checkpoint.save(folder / "best.safetensors", best, *self.built)
         if type(self.model).picture is not LikelihoodModel.picture:
-            self.model.load_state_dict(self.best)
+            self.model.load_state_dict(best)
             drawn = grid(self.model, self.model.sample, self.loop["sample_images"], self.seed)
             self.live.log_image("samples/drawn.png", drawn)
         if snapshots:
