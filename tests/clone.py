@@ -15,7 +15,7 @@ from tests.helpers import ROOT, git
 SMALL = {
     # of colour
     "epochs: 80": "epochs: 2",
-    "epochs: 30": "epochs: 2",
+    "epochs: 24": "epochs: 2",
     "epochs: 40": "epochs: 2",
     "hidden: 48": "hidden: 4",
     "layers: 8": "layers: 2",

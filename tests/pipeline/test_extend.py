@@ -87,7 +87,7 @@ def clean(clone, page):
 def made(small, tmp_path_factory):
     """The copy in which the fourth model of the page was run, and what `dvc repro` printed."""
     page = Page("model.md")
-    clone = page.followed(small, tmp_path_factory.mktemp("made") / "clone", made={"epochs": 2, "snapshots": [1, 2], "hidden": 32})
+    clone = page.followed(small, tmp_path_factory.mktemp("made") / "clone", made={"epochs": 2, "hidden": 32})
     clean(clone, page)
     assert "dvc repro" in page.commands
     return clone, clone.dvc("repro")

@@ -57,7 +57,8 @@ def test_metrics_have_the_promised_form(clone):
 
 
 def test_weights_samples_curves_and_figures_are_there(clone):
-    for model, epochs in (("vae", {1}), ("pixelcnn", {1, 2}), ("glow", {1, 2})):  # those named that two epochs reach
+    for model in ("vae", "pixelcnn", "glow"):
+        epochs = {1, 2}  # five were asked for, there are two
         models = clone.folder / "data/models/mnist_5k" / model
         assert (models / "best.safetensors").is_file()
         assert {path.name for path in (models / "snapshots").iterdir()} == {f"epoch_{e:03d}.safetensors" for e in epochs}

@@ -3,6 +3,7 @@
 import copy
 import json
 
+import numpy as np
 import pytest
 
 from likelihood.common import params
@@ -31,7 +32,7 @@ def analyses(*benchmarks):
 TABLE = [
     ("seed", 5, every("scoring") | analyses(*GREY, *COLOUR) | (every("training") - training((*GREY, *COLOUR), "vae_seeds"))),
     ("benchmarks.fashion_mnist.out", ["noise"], {"fashion_mnist/sets.json", "fashion_mnist/analyses.json"}),
-    ("benchmarks.mnist.pixelcnn.snapshots", [1], training(["mnist"], *OF["pixelcnn"])),
+    ("benchmarks.mnist.pixelcnn.epochs", 9, training(["mnist"], *OF["pixelcnn"])),
     ("benchmarks.mnist.glow.epochs", 9, training(["mnist"], *OF["glow"])),
     ("variants.glow_additive.coupling", "affine", training((*GREY, *COLOUR), "glow_additive")),
     ("variants.vae_seeds.seeds", [3], training((*GREY, *COLOUR), "vae_seeds")),
@@ -41,6 +42,7 @@ TABLE = [
     ("model.lr", 0.001, every("training") - training(COLOUR, *OF["vae"])),  # colour.vae has its own
     ("model.clip_norm", 2.0, every("training")),
     ("model.sample_images", 16, every("training")),
+    ("model.snapshots", 3, every("training")),
     ("model.draws", 3, {f"{b}/{m}/scoring.json" for b in (*GREY, *COLOUR) for m in OF["pixelcnn"]} | analyses(*GREY, *COLOUR)),
     ("vae.hidden", 401, training(GREY, *OF["vae"])),
     ("vae.likelihood", "bernoulli", training(GREY, *OF["vae"])),  # colour.vae has its own
@@ -76,6 +78,22 @@ def test_a_parameter_changes_what_it_affects_exactly(parameter, value, files):
 def test_every_section_has_a_row():
     tried = {row[0].split(".")[0] for row in TABLE}
     assert set(VALUES) - tried == {"run", "run_variants", "run_analyses"}  # which say what is enabled
+
+
+@pytest.mark.parametrize(("epochs", "count"), [(1, 5), (5, 5), (6, 5), (24, 5), (80, 5), (3200, 5), (100, 40), (9, 1)])
+def test_snapshots_are_spread_from_the_first_epoch_to_the_last(epochs, count):
+    found = resolve.spread(epochs, count)
+    assert len(found) == min(count, epochs)
+    assert found[-1] == epochs
+    assert found[0] == 1 or count == 1
+    steps = np.diff(found)
+    assert (steps >= 1).all()
+    assert (np.diff(steps) >= -1).all()  # ever wider, but for rounding
+
+
+def test_the_snapshots_of_a_model_follow_its_epochs():
+    assert resolve.training(VALUES, "fashion_mnist", "glow")["loop"]["snapshots"] == [1, 2, 3, 4, 6]
+    assert resolve.training(VALUES, "mnist", "glow")["loop"]["snapshots"] == [1, 2, 4, 8, 16]
 
 
 def test_a_variant_is_its_family_with_what_differs():

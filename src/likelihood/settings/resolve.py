@@ -18,6 +18,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from likelihood.common import images, params
 from likelihood.common.params import MODELS
 from likelihood.data import base as data
@@ -62,9 +64,16 @@ def training(values: dict[str, Any], benchmark: str, model: str) -> dict[str, An
         "seeds": variant.get("seeds", [values["seed"]]),
         "named": "seeds" in variant,
         "mutation": variant.get("mutation", 0.0),
-        "loop": {key: settings[key] for key in LOOP},
+        "loop": {key: settings[key] for key in LOOP} | {"snapshots": spread(settings["epochs"], settings["snapshots"])},
         "architecture": {key: value for key, value in settings.items() if key not in (*LOOP, "draws")},
     }
+
+
+def spread(epochs: int, count: int) -> list[int]:
+    """`count` different epochs, or all, from the first to the last and about evenly spaced by their logarithms."""
+    order = np.arange(min(count, epochs))
+    spaced = np.geomspace(epochs, 1, len(order))[::-1].round().astype(int)
+    return (np.maximum.accumulate(spaced - order) + order).tolist()
 
 
 def scoring(values: dict[str, Any], benchmark: str, model: str) -> dict[str, Any]:

@@ -47,7 +47,6 @@ def _listed(item: Any, words: str, least: int = 0) -> Any:  # noqa: ANN401
 
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Epochs = _listed(Annotated[int, Field(ge=1, le=100_000)], "a list of different epochs, integers from 1 on")
 Seeds = _listed(Seed, "a list of different integers from 0 on, at least one", least=1)
 Names = _listed(str, "a list of different names, at least one", least=1)
 Mutation = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -65,7 +64,7 @@ class Loop(Section):
     warmup: Annotated[float, Field(ge=0.0, le=1.0)]
     clip_norm: Annotated[float, Field(gt=0.0, lt=1e9)]
     validation_images: Annotated[int, Field(ge=1, le=1_000_000)]
-    snapshots: Epochs
+    snapshots: Annotated[int, Field(ge=1, le=1000)]
     sample_images: Annotated[int, Field(ge=1, le=1024)]
     draws: Annotated[int, Field(ge=1, le=100_000)]
 
