@@ -12,7 +12,7 @@ import pandas as pd
 
 from likelihood.common import images, params, stage
 from likelihood.common.params import MODELS
-from likelihood.figures import contactsheet, trained
+from likelihood.figures import likelihoods, trained
 from likelihood.figures import likelihoods as figures
 
 SHEET_DPI = 110
@@ -36,7 +36,9 @@ def main() -> None:
     x |= {out: images.load(source / "out" / f"{out}.npy") for out in entry["out"]}
     with images.replaced(plots / "contact") as folder:
         for row, known in table.groupby("model", sort=False):
-            trained.save({row: contactsheet.sheet(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI)
+            trained.save(
+                {row: likelihoods.contact_sheet(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI
+            )
 
 
 def seen(x: dict[str, np.ndarray], known: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -15,6 +15,14 @@ def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def table_rows(page):
+    """The cells of all rows of a page's Markdown tables, without heads."""
+    lines = page.splitlines()
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    rules = [all(set(cell) <= set(":-") and cell for cell in row) for row in found]
+    return [row for row, rule, below in zip(found, rules, [*rules[1:], False], strict=True) if not rule and not below]
+
+
 def git(*arguments, cwd=ROOT):
     """What a git command prints."""
     return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout

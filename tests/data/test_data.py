@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from likelihood.common.errors import InputError
-from likelihood.data import base, debian, fetching
+from likelihood.data import base, fetching, sets
 
 PUBLISHED = [name for name in base.names() if isinstance(base.get(name), base.Published)]
 MADE = [name for name in base.names() if isinstance(base.get(name), base.Made)]
@@ -93,7 +93,7 @@ def test_fashion_mnist_is_decoded_from_the_packages_idx_files(tmp_path, monkeypa
     for part, some in (("train", pixels[:2]), ("t10k", pixels[2:])):
         header = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in some.shape)
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + some.tobytes()))
-    monkeypatch.setattr(debian, "unpack", lambda package, scratch: tmp_path)
+    monkeypatch.setattr(sets, "unpack", lambda package, scratch: tmp_path)
     fetched = base.get("fashion_mnist").sources[-1].fetch(tmp_path)
     np.testing.assert_array_equal(fetched["train"], pixels[:2])
     np.testing.assert_array_equal(fetched["test"], pixels[2:])

@@ -11,7 +11,7 @@ import pytest
 
 from likelihood.common import images
 from likelihood.common.errors import InputError
-from likelihood.data import base, debian, fetching, mirrors
+from likelihood.data import base, fetching, sources
 from tests.helpers import COLOUR, GREY, files
 
 
@@ -159,10 +159,10 @@ def test_torchvision_is_given_a_timeout_which_is_taken_back(tmp_path, monkeypatc
 
     monkeypatch.setitem(sys.modules, "torchvision", types.SimpleNamespace(datasets=types.SimpleNamespace(Loader=Loader)))
     before = socket.getdefaulttimeout()
-    fetched = mirrors.torchvision("Loader").fetch(tmp_path)
+    fetched = sources.torchvision("Loader").fetch(tmp_path)
     np.testing.assert_array_equal(fetched["train"], GREY[:4])
     np.testing.assert_array_equal(fetched["test"], GREY[4:])
-    assert seen == [(tmp_path, True, mirrors.TIMEOUT)] * 2
+    assert seen == [(tmp_path, True, sources.TIMEOUT)] * 2
     assert socket.getdefaulttimeout() == before
 
 
@@ -177,14 +177,14 @@ def play_apt(monkeypatch, answers):
             (cwd / f"{command[-1]}_1_all.deb").write_bytes(b"")
         return subprocess.CompletedProcess(command, status, "", said)
 
-    monkeypatch.setattr(debian.subprocess, "run", run)
-    monkeypatch.setattr(debian.shutil, "which", lambda tool: f"/usr/bin/{tool}")
+    monkeypatch.setattr(sources.subprocess, "run", run)
+    monkeypatch.setattr(sources.shutil, "which", lambda tool: f"/usr/bin/{tool}")
     return commands
 
 
 def test_apt_keeps_its_state_inside_the_scratch_folder_and_installs_nothing(tmp_path, monkeypatch):
     commands = play_apt(monkeypatch, {})
-    assert debian.unpack("package", tmp_path) == tmp_path / "root"
+    assert sources.unpack("package", tmp_path) == tmp_path / "root"
     assert [next(word for word in command[1:] if not word.startswith("-")) for command in commands[:2]] == ["update", "download"]
     for command in commands[:2]:
         assert f"-oDir::State={tmp_path / 'state'}" in command
@@ -195,18 +195,18 @@ def test_apt_keeps_its_state_inside_the_scratch_folder_and_installs_nothing(tmp_
 def test_apts_failure_tells_the_cause_that_its_update_only_warned_of(tmp_path, monkeypatch):
     play_apt(monkeypatch, {"update": (0, "W: no route\nW: ignored"), "download": (100, "E: Unable to locate package")})
     with pytest.raises(RuntimeError, match="E: Unable to locate package; W: no route"):
-        debian.unpack("package", tmp_path)
+        sources.unpack("package", tmp_path)
 
 
 @pytest.mark.parametrize("said", ["E: write (28: No space left on device)", "E: You don't have enough free space in /tmp"])
 def test_apts_full_disk_is_known_as_one(tmp_path, monkeypatch, said):
     play_apt(monkeypatch, {"update": (100, said)})
     with pytest.raises(OSError, match="No space left") as caught:
-        debian.unpack("package", tmp_path)
+        sources.unpack("package", tmp_path)
     assert caught.value.errno == errno.ENOSPC
 
 
 def test_a_machine_without_apt_is_told_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(debian.shutil, "which", lambda tool: None)
+    monkeypatch.setattr(sources.shutil, "which", lambda tool: None)
     with pytest.raises(RuntimeError, match="no apt-get"):
-        debian.unpack("package", tmp_path)
+        sources.unpack("package", tmp_path)

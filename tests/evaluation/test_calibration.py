@@ -10,8 +10,8 @@ from likelihood import scores
 from likelihood.common import images, selection
 from likelihood.detection.detector import Detector
 from likelihood.evaluation import calibration
-from likelihood.scores import codecs, densities
-from likelihood.scores.densities import RESOLUTION
+from likelihood.scores import codecs
+from likelihood.scores.density import RESOLUTION, gaussian, kde, one_class_svm, whitening
 from tests.helpers import digits
 
 MODELS = ("vae", "pixelcnn", "glow")
@@ -101,7 +101,7 @@ def test_no_score_resolves_what_rounding_changes():
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 10])
-@pytest.mark.parametrize("density", [densities.kde, densities.one_class_svm, densities.gaussian])
+@pytest.mark.parametrize("density", [kde, one_class_svm, gaussian])
 @pytest.mark.filterwarnings("ignore:Only one sample")
 def test_a_density_takes_as_few_rows_as_there_are_and_statistics_that_do_not_vary(density, rows):
     rng = np.random.default_rng(0)
@@ -118,18 +118,18 @@ def test_a_kernel_density_of_a_single_statistic_is_that_of_the_textbook():
     h = t.std(ddof=1) * 200 ** (-1 / 5)
     at = np.array([[60.0], [70.0], [91.0]])
     expected = -np.log(np.exp(-((at - t.T) ** 2) / (2 * h**2)).mean(axis=1) / np.sqrt(2 * np.pi * h**2))
-    np.testing.assert_allclose(densities.kde(t)(at), expected - np.log(t.std(ddof=1)), rtol=1e-6)
+    np.testing.assert_allclose(kde(t)(at), expected - np.log(t.std(ddof=1)), rtol=1e-6)
 
 
 def test_a_kernel_density_is_exact_far_from_its_reference_too():
     rng = np.random.default_rng(0)
     reference = rng.normal(size=(1000, 7)) @ rng.normal(size=(7, 7))
     at = reference[:200] * np.geomspace(1.0, 300.0, 200)[:, None]
-    whiten, directions = densities.whitening(reference)
+    whiten, directions = whitening(reference)
     h = 1000 ** (-1 / (directions + 4))
     squares = ((whiten(at)[:, None] - whiten(reference)) ** 2).sum(axis=2)
     expected = np.log(1000) + 3.5 * np.log(2 * np.pi * h**2) - logsumexp(-squares / (2 * h**2), axis=1)
-    np.testing.assert_allclose(densities.kde(reference)(at), expected, rtol=1e-9)
+    np.testing.assert_allclose(kde(reference)(at), expected, rtol=1e-9)
 
 
 def test_a_statistic_differs_between_batches_by_no_more_than_the_resolution_that_is_stated(small):

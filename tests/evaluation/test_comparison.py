@@ -15,7 +15,8 @@ from sklearn.metrics import roc_auc_score
 import rank
 from likelihood import scores
 from likelihood.evaluation import comparison
-from likelihood.scores import codecs, densities
+from likelihood.scores import codecs
+from likelihood.scores.density import gaussian, kde, one_class_svm, whitening
 
 
 def sample(n, low, high, seed):
@@ -134,7 +135,7 @@ def test_whitened_statistics_are_uncorrelated_and_directions_that_do_not_vary_st
     rng = np.random.RandomState(0)
     a, b = rng.normal(5.0, 3.0, (2, 400))
     reference = np.stack([a, a + 0.1 * b, 7 * np.ones(400), -2 * a], axis=1)
-    whiten, directions = densities.whitening(reference)
+    whiten, directions = whitening(reference)
     assert directions == 2
     np.testing.assert_allclose(np.cov(whiten(reference), rowvar=False), np.diag([0.0, 0.0, 1.0, 1.0]), atol=0.01)
 
@@ -142,29 +143,29 @@ def test_whitened_statistics_are_uncorrelated_and_directions_that_do_not_vary_st
 def test_densities_do_not_depend_on_the_units_of_statistics():
     rng = np.random.RandomState(0)
     reference, x = rng.normal(size=(200, 3)), 2.0 * rng.normal(size=(30, 3))
-    for make in (densities.kde, densities.one_class_svm):
+    for make in (kde, one_class_svm):
         np.testing.assert_allclose(make(reference * [1, 50, 0.01] + 9)(x * [1, 50, 0.01] + 9), make(reference)(x), rtol=1e-6)
 
 
 def test_the_kernel_density_is_the_mean_of_normals_of_scott_s_width():
     reference = np.random.RandomState(0).normal(size=(50, 2))
-    y = densities.whitening(reference)[0](reference)
+    y = whitening(reference)[0](reference)
     density = np.mean([multivariate_normal(point, 50 ** (-2.0 / 6.0)).pdf(y[:5]) for point in y], axis=0)
-    np.testing.assert_allclose(densities.kde(reference)(reference[:5]), -np.log(density), rtol=1e-6)
+    np.testing.assert_allclose(kde(reference)(reference[:5]), -np.log(density), rtol=1e-6)
 
 
 def test_the_gaussian_is_that_of_the_covariance_where_there_are_many_images():
     mixing = np.array([[2.0, 0.0], [5.0, 0.3]])
     reference = np.random.RandomState(0).normal(size=(20_000, 2)) @ mixing + 7.0
     normal = multivariate_normal(reference.mean(axis=0), np.cov(reference, rowvar=False))
-    found, expected = densities.gaussian(reference)(reference[:50]), -normal.logpdf(reference[:50])
+    found, expected = gaussian(reference)(reference[:50]), -normal.logpdf(reference[:50])
     np.testing.assert_allclose(found - found[0], expected - expected[0], atol=0.02)
 
 
 def test_the_gaussian_stands_more_statistics_than_images_and_those_that_do_not_vary():
     reference = np.random.RandomState(0).normal(size=(20, 50))
     reference[:, 3] = 4.0
-    score = densities.gaussian(reference)
+    score = gaussian(reference)
     near, far = np.random.RandomState(1).normal(size=(2, 30, 50)) * np.array([[[1.0]], [[3.0]]])
     near[..., 3] = far[..., 3] = 4.0
     assert np.isfinite(score(near)).all()

@@ -16,9 +16,9 @@ from likelihood.common.errors import InputError
 from likelihood.data import base as data
 from likelihood.docs import bench as benchpage
 from likelihood.docs import claims as claimpage
-from likelihood.docs import field
+from likelihood.docs import field, markdown
 from likelihood.docs import scores as scorepage
-from likelihood.docs.findings import Results
+from likelihood.docs.claims import Results
 from likelihood.figures.titles import AXIS, model_title, set_title
 
 README = Path("README.md")
@@ -35,26 +35,20 @@ def interval(found: dict[str, float]) -> str:
     return f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
 
 
-def cells(found: dict[str, float]) -> str:
-    """AUROC with its interval, AUPRC, FPR95."""
-    return f"{interval(found)} | {found['auprc']:.3f} | {found['fpr95']:.3f}"
-
-
 def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     """The Markdown table of one benchmark."""
     images = summary["images"]
-    lines = [
-        f"Trained on {set_title(entry['in'])}; {images['train']:,} train and {images['test']:,} test images scored.",
-        "",
-        "| score | out-set | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | AUPRC | FPR95 |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    heads = ("score", "out-set", "N", "bits/dim train", "bits/dim test", "bits/dim out-set", "AUROC [95 %]", "AUPRC", "FPR95")
+    rows = []
     for row, unit, means, form in model_rows(summary):
         for out in entry["out"]:
-            likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
+            likelihoods = [form.format(means[name]) for name in ("train", "test", out)]
             title = f"−log p, {model_title(row)}" + ("" if unit == "bits_per_dim" else " (binarised)")
-            lines.append(f"| {title} | {set_title(out)} | {images[out]:,} | {likelihoods} | {cells(summary[row][out])} |")
-    return "\n".join(lines)
+            found = summary[row][out]
+            areas = (interval(found), f"{found['auprc']:.3f}", f"{found['fpr95']:.3f}")
+            rows.append((title, set_title(out), f"{images[out]:,}", *likelihoods, *areas))
+    head = f"Trained on {set_title(entry['in'])}; {images['train']:,} train and {images['test']:,} test images scored.\n\n"
+    return head + markdown.table("llrrrrrrr", heads, rows)
 
 
 def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float], str]]:
@@ -69,10 +63,8 @@ def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float]
 
 def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
     """The Markdown table of every benchmark's natural out-sets, from (params.yaml entry, metrics) by benchmark."""
-    lines = [
-        "| trained on | out-set | −log p of | N | bits/dim train | bits/dim test | bits/dim out-set | AUROC [95 %] | paper |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    bits = ("bits/dim train", "bits/dim test", "bits/dim out-set")
+    rows = []
     shown: dict[tuple[str, str], dict[str, Any]] = {}  # the first benchmark that has a pair
     for entry, summary in results.values():
         for out in (out for out in entry["out"] if out not in MADE):
@@ -83,16 +75,14 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
                 changed = {key: value for key, value in own.items() if value != theirs.get(key)}
                 if entry is not first and not changed:  # the same model, shown above
                     continue
-                likelihoods = " | ".join(form.format(means[name]) for name in ("train", "test", out))
+                likelihoods = [form.format(means[name]) for name in ("train", "test", out)]
                 found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" and not changed else None
                 title = model_title(row) + ("" if unit == "bits_per_dim" else " (binarised)")
                 title += "".join(f", {key} {value}" for key, value in changed.items())
                 published = "{:.3f} / {:.3f}".format(*paper) if paper else ""
-                lines.append(
-                    f"| {set_title(entry['in'])} | {set_title(out)} | {title} | {summary['images'][out]:,}"
-                    f" | {likelihoods} | {interval(found)} | {published} |"
-                )
-    return "\n".join(lines)
+                titles = (set_title(entry["in"]), set_title(out), title)
+                rows.append((*titles, f"{summary['images'][out]:,}", *likelihoods, interval(found), published))
+    return markdown.table("lllrrrrrr", ("trained on", "out-set", "−log p of", "N", *bits, "AUROC [95 %]", "paper"), rows)
 
 
 def rewritten(path: Path, blocks: dict[str, str]) -> str:

@@ -15,8 +15,10 @@ from typing import Any
 import dvc.api
 
 from likelihood.common.errors import InputError
+from likelihood.docs import markdown
 from likelihood.figures.titles import AXIS, model_title, set_title
 
+HEADS = ("benchmark", "model", "out-set", "bits/dim test", "bits/dim out-set", "AUROC of −log p")
 METRICS = "metrics/{}/ood/metrics.json"
 Settings = tuple[tuple[str, str], ...]  # dotted name and value of every parameter of a group but the seed
 
@@ -60,8 +62,8 @@ def spread(values: list[float]) -> str:
     return f"{mean:.3f} ± {statistics.stdev(values):.3f}" if len(values) > 1 else f"{mean:.3f}"
 
 
-def rows(benchmark: str, by_seed: list[dict[str, Any]]) -> Iterator[str]:
-    """One Markdown row per model and out-set of a benchmark, from the metrics of every seed."""
+def rows(benchmark: str, by_seed: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """One row per model and out-set of a benchmark, from the metrics of every seed."""
     found = [metrics[benchmark] for metrics in by_seed]
     for model in (model for model in found[0] if model != "images"):
         unit = next(unit for unit in AXIS if unit in found[0][model])
@@ -70,7 +72,7 @@ def rows(benchmark: str, by_seed: list[dict[str, Any]]) -> Iterator[str]:
         for out in (name for name in found[0][model] if name != unit):
             likelihood = spread([metrics[model][unit][out] for metrics in found])
             auroc = spread([metrics[model][out]["auroc"] for metrics in found])
-            yield f"| {benchmark} | {title} | {set_title(out)} | {test} | {likelihood} | {auroc} |"
+            yield benchmark, title, set_title(out), test, likelihood, auroc
 
 
 def table(groups: dict[Settings, dict[int, dict[str, Any]]]) -> str:
@@ -84,12 +86,10 @@ def table(groups: dict[Settings, dict[int, dict[str, Any]]]) -> str:
             f"{', '.join(own) or 'all parameters equal'}; {'seeds' if len(by_seed) > 1 else 'seed'}"
             f" {', '.join(str(seed) for seed in sorted(by_seed))}",
             "",
-            "| benchmark | model | out-set | bits/dim test | bits/dim out-set | AUROC of −log p |",
-            "|---|---|---|--:|--:|--:|",
         ]
         found = list(by_seed.values())
-        parts += [row for benchmark in found[0] for row in rows(benchmark, found)]
-        parts.append("")
+        cells = [row for benchmark in found[0] for row in rows(benchmark, found)]
+        parts += [markdown.table("lllrrr", HEADS, cells), ""]
     return "\n".join(parts)
 
 

@@ -36,9 +36,8 @@ from pathlib import Path
 
 import numpy as np
 
-from likelihood.data import debian
 from likelihood.data.base import Made, Part, Published, Source, Split
-from likelihood.data.mirrors import cifar, torchvision
+from likelihood.data.sources import cifar, torchvision, unpack
 
 # RandomState's stream is frozen, default_rng's may change with NumPy's version: it draws all that is drawn here.
 FASHION_PACKAGE = "dataset-fashion-mnist"
@@ -49,7 +48,7 @@ NOISE_SEED, NOISE_COUNT = 20_190, 10_000
 
 
 def _from_debian(scratch: Path) -> Mapping[str, np.ndarray]:
-    folder = debian.unpack(FASHION_PACKAGE, scratch) / "usr/share/datasets/fashion-mnist"
+    folder = unpack(FASHION_PACKAGE, scratch) / "usr/share/datasets/fashion-mnist"
     return {"train": _read_idx(folder / "train-images-idx3-ubyte.gz"), "test": _read_idx(folder / "t10k-images-idx3-ubyte.gz")}
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from likelihood.common import counts
+from likelihood.docs import markdown
 from likelihood.figures.titles import model_title, set_title
 
 FRACTIONS, RATES = (0.1, 0.4), (0.1, 0.05, 0.01)
@@ -17,21 +18,18 @@ def machine(results: dict[str, Any]) -> str:
 def bench_table(runs: list[dict[str, Any]]) -> str:
     """The Markdown table of speed ratios, one column per machine."""
     names = [run["machine"]["processor"] for run in runs]
-    lines = [
-        *(f"- {machine(run)}; median [smallest, largest] of {run['rounds']} interleaved rounds." for run in runs),
-        "",
-        f"| ours | compared with | {' | '.join(names)} | |",
-        f"|---|---|{'--:|' * len(runs)}---|",
-    ]
+    head = [f"- {machine(run)}; median [smallest, largest] of {run['rounds']} interleaved rounds." for run in runs]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for row in (row for run in runs for row in run["rows"]):
         rows.setdefault((row["comparison"], row["peer"]), row)
+    cells = []
     for key, row in rows.items():
         found = [next((each for each in run["rows"] if (each["comparison"], each["peer"]) == key), None) for run in runs]
         counts = "parameters {:,} and {:,}".format(*row["parameters"]) if row["parameters"] else ""
         note = "; ".join(text for text in (counts, row["note"]) if text)
-        lines.append(f"| {' | '.join(key)} | {' | '.join(map(spread, found))} | {note} |")
-    return "\n".join(lines)
+        cells.append((*key, *map(spread, found), note))
+    table = markdown.table(f"ll{'r' * len(runs)}l", ("ours", "compared with", *names, ""), cells)
+    return "\n".join([*head, "", table])
 
 
 def spread(row: dict[str, Any] | None) -> str:
@@ -44,53 +42,49 @@ def spread(row: dict[str, Any] | None) -> str:
 
 def quality_table(results: dict[str, Any]) -> str:
     """The Markdown table of bits/dim by minutes of training: halfway and at the end."""
-    lines = [
-        f"{machine(results)}; {results['test_images']:,} test images, one draw.",
-        "",
-        "| model | images seen | minutes | bits/dim test |",
-        "|---|--:|--:|--:|",
-    ]
+    rows = []
     for name, points in results["curves"].items():
         sign = "≤ " if name != "pixelcnn" else ""
         title = "Glow of normflows 1.7.3, same shape and schedule" if name == "normflows" else model_title(name)
         for point in (points[len(points) // 2 - 1], points[-1]):
-            lines.append(f"| {title} | {point['images']:,} | {point['minutes']:.2f} | {sign}{point['bits_per_dim']:.3f} |")
-    return "\n".join(lines)
+            rows.append((title, f"{point['images']:,}", f"{point['minutes']:.2f}", f"{sign}{point['bits_per_dim']:.3f}"))
+    head = f"{machine(results)}; {results['test_images']:,} test images, one draw.\n\n"
+    return head + markdown.table("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows)
 
 
 def growth_table(results: dict[str, Any]) -> str:
     """The Markdown table of how cost grows."""
-    lines = [
-        f"{machine(results)}; slopes of log cost over log size (1: proportional growth); medians of {results['rounds']} rounds.",
-        "",
-        "| model | cost | sizes | measured | slope |",
-        "|---|---|---|---|--:|",
-    ]
+    cells = []
     for row in results["rows"]:
         sizes = ", ".join(f"{size:,}" for size in row["sizes"])
         values, unit = (row["megabytes"], "MB") if "megabytes" in row else ([1000 * value for value in row["seconds"]], "ms")
         measured = ", ".join(f"{value:,.0f}" for value in values)
         slope = round(row["slope"], 2) + 0.0  # no minus zero
-        lines.append(f"| {model_title(row['model'])} | {row['cost']} | {sizes} | {measured} {unit} | {slope:.2f} |")
-    return "\n".join(lines)
+        cells.append((model_title(row["model"]), row["cost"], sizes, f"{measured} {unit}", f"{slope:.2f}"))
+    meaning = f"slopes of log cost over log size (1: proportional growth); medians of {results['rounds']} rounds"
+    return f"{machine(results)}; {meaning}.\n\n" + markdown.table("llllr", ("model", "cost", "sizes", "measured", "slope"), cells)
 
 
 def cost_table(results: dict[str, Any]) -> str:
     """The Markdown table of what the trainings of a profile cost."""
-    rate = f"{results['rate'] / 1e12:.0f} TFLOP/s"
-    lines = [
-        f"profiles/{results['profile']}.args; the last two columns measured on {machine(results)}.",
-        "",
-        f"| trained on | model | parameters | images | PFLOP | memory, GB | hours at {rate} | GFLOP/s here | days here |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for row in results["rows"]:
-        lines.append(
-            f"| {row['benchmark']} | {model_title(row['model'])} | {row['parameters']:,} | {row['images']:,}"
-            f" | {row['petaflop']:.1f} | {row['gigabytes']:.2f} | {row['hours']:.2f} | {row['here_gflops']:.0f}"
-            f" | {row['here_days']:.2f} |"
+    hours = f"hours at {results['rate'] / 1e12:.0f} TFLOP/s"
+    heads = ("trained on", "model", "parameters", "images", "PFLOP", "memory, GB", hours, "GFLOP/s here", "days here")
+    rows = [
+        (
+            row["benchmark"],
+            model_title(row["model"]),
+            f"{row['parameters']:,}",
+            f"{row['images']:,}",
+            f"{row['petaflop']:.1f}",
+            f"{row['gigabytes']:.2f}",
+            f"{row['hours']:.2f}",
+            f"{row['here_gflops']:.0f}",
+            f"{row['here_days']:.2f}",
         )
-    return "\n".join(lines)
+        for row in results["rows"]
+    ]
+    head = f"profiles/{results['profile']}.args; the last two columns measured on {machine(results)}.\n\n"
+    return head + markdown.table("llrrrrrrr", heads, rows)
 
 
 def lossy_table(results: dict[str, Any]) -> str:
@@ -101,23 +95,19 @@ def lossy_table(results: dict[str, Any]) -> str:
         found.setdefault(row["way"], {})[row["benchmark"]] = row["flagged"]
     names = list(next(iter(found.values())))
     heads = [f"{set_title(name)}, rate {rate}" for name in names for rate in rates]
-    lines = [
-        f"Share of {results['images']:,} test images that are flagged, measured by `python -m bench.lossy`:",
-        "",
-        f"| made as | {' | '.join(heads)} |",
-        f"|---|{'--:|' * len(heads)}",
+    rows = [
+        (way, *(f"{by_benchmark[name][rate]:.3f}" for name in names for rate in rates)) for way, by_benchmark in found.items()
     ]
-    for way, by_benchmark in found.items():
-        lines.append(f"| {way} | {' | '.join(f'{by_benchmark[name][rate]:.3f}' for name in names for rate in rates)} |")
-    return "\n".join(lines)
+    head = f"Share of {results['images']:,} test images that are flagged, measured by `python -m bench.lossy`:\n\n"
+    return head + markdown.table("l" + "r" * len(heads), ("made as", *heads), rows)
 
 
 def counts_table() -> str:
     """The Markdown table of how many of a user's own pictures are needed."""
-    heads = [f"`preprocess.validation_fraction` {fraction:g}" for fraction in FRACTIONS]
-    lines = [f"| smallest rate | pictures needed at {' | at '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
+    heads = [f"pictures needed at `preprocess.validation_fraction` {fraction:g}" for fraction in FRACTIONS]
+    rows = []
     smallest = counts.smallest_rate(counts.calibrating(counts.LEAST))
     for rate, title in ((smallest, f"{smallest:.2f}, the fewest pictures accepted"), *((rate, f"{rate:g}") for rate in RATES)):
         needed = [counts.pictures_for(counts.images_for(counts.for_rate(rate), fraction)) for fraction in FRACTIONS]
-        lines.append(f"| {title} | {' | '.join(f'{count:,}' for count in needed)} |")
-    return "\n".join(lines)
+        rows.append((title, *(f"{count:,}" for count in needed)))
+    return markdown.table("l" + "r" * len(heads), ("smallest rate", *heads), rows)

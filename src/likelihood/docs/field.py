@@ -13,6 +13,7 @@ import torch
 
 from likelihood.common import params
 from likelihood.data import own
+from likelihood.docs import markdown
 from likelihood.models.pixelcnn.model import PixelCNN
 from likelihood.settings import resolve
 
@@ -48,8 +49,8 @@ def table(values: dict[str, Any], benchmarks: list[str]) -> str:
         for name in ("pixelcnn", *variants):
             architecture = resolve.training(values, benchmark, name)["architecture"]
             found.setdefault((3 if len(shape) == 3 else 1, architecture["layers"], architecture["dilation"]), architecture)
-    lines = ["| images | layers | dilation | rows above | columns to the left | to the right |", "|---|--:|--:|--:|--:|--:|"]
-    for (colors, layers, dilation), architecture in sorted(found.items()):
-        cells = ("colour" if colors == 3 else "grey", layers, dilation, *field_of_view(colors, architecture))
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+    rows = [
+        ("colour" if colors == 3 else "grey", layers, dilation, *field_of_view(colors, architecture))
+        for (colors, layers, dilation), architecture in sorted(found.items())
+    ]
+    return markdown.table("lrrrrr", ("images", "layers", "dilation", "rows above", "columns to the left", "to the right"), rows)

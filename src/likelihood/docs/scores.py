@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from likelihood import scores
+from likelihood.docs import markdown
 from likelihood.figures.heatmap import score_title
 from likelihood.figures.titles import model_title, set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
+HEADS = ("score", "out-set", "n", "AUROC [95 %]", "AUPRC", "FPR95", "seconds per 1,000 images")
 KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("none", "png_size"), ("none", "png_distance")}
 
 
@@ -23,10 +25,7 @@ def seconds(value: float) -> str:
 def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any], rows: int | None) -> str:
     """The Markdown table of scores by their worst natural pair: the `rows` best single-image scores and KEPT, or all."""
     order = sorted(((worst, model, name) for model, found in ranking.items() for name, worst in found.items()), reverse=True)
-    lines = [
-        "| | score | worst AUROC | on | seconds per 1,000 colour images |",
-        "|--:|---|--:|---|--:|",
-    ]
+    cells = []
     singles = 0
     for place, (worst, model, name) in enumerate(order, 1):
         batch = scores.get(name).batch
@@ -37,11 +36,9 @@ def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: d
         at = found[found["auroc"] == worst].iloc[0]
         cost = found.loc[found["benchmark"] == "cifar10_30k", "seconds"]
         pair = f"{set_title(entries[at['benchmark']]['in'])} → {set_title(at['out'])}"
-        lines.append(
-            f"| {place} | {score_title(model, name)} | {worst:.3f} | {pair} |"
-            f" {seconds(cost.iloc[0] if len(cost) else float('nan'))} |"
-        )
-    return "\n".join(lines)
+        spent = seconds(cost.iloc[0] if len(cost) else float("nan"))
+        cells.append((place, score_title(model, name), f"{worst:.3f}", pair, spent))
+    return markdown.table("rlrlr", ("", "score", "worst AUROC", "on", "seconds per 1,000 colour images"), cells)
 
 
 def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
@@ -59,39 +56,37 @@ def ensembles(
     table: pd.DataFrame, seeds: pd.DataFrame, likelihoods: pd.DataFrame, entries: dict[str, Any], made: Collection[str]
 ) -> str:
     """The Markdown table of models of several seeds, on all natural pairs."""
-    lines = [
-        "| trained on | out-set | model | bits/dim test | bits/dim out-set | AUROC of −log p | [95 %] over images"
-        " | −log of the seeds' mean p | WAIC |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    heads = ("trained on", "out-set", "model", "bits/dim test", "bits/dim out-set", "AUROC of −log p", "[95 %] over images")
+    rows = []
     cells = table.set_index(["benchmark", "model", "score", "out"])
     for name, entry in entries.items():
         found = seeds[(seeds["benchmark"] == name) & (seeds["score"] == "log_prob")] if len(seeds) else seeds
         for row in (row for row in found.itertuples() if row.out not in made):
             means = likelihoods[(likelihoods["benchmark"] == name) & (likelihoods["model"] == row.model)].set_index("set")
-            bits = " | ".join(f"{means.loc[key, 'mean']:.3f} ± {means.loc[key, 'std']:.3f}" for key in ("test", row.out))
-            both = " | ".join(f"{cells.loc[(name, row.model, score, row.out), 'auroc']:.3f}" for score in ("ensemble", "waic"))
+            bits = [f"{means.loc[key, 'mean']:.3f} ± {means.loc[key, 'std']:.3f}" for key in ("test", row.out)]
+            both = [f"{cells.loc[(name, row.model, score, row.out), 'auroc']:.3f}" for score in ("ensemble", "waic")]
             one = cells.loc[(name, row.model, "log_prob", row.out)]
-            lines.append(
-                f"| {set_title(entry['in'])} | {set_title(row.out)} | {model_title(row.model)} | {bits}"
-                f" | {mean_and_deviation(row)} | [{one['auroc_low']:.3f}, {one['auroc_high']:.3f}] | {both} |"
-            )
-    return "\n".join(lines)
+            titles = (set_title(entry["in"]), set_title(row.out), model_title(row.model))
+            interval = f"[{one['auroc_low']:.3f}, {one['auroc_high']:.3f}]"
+            rows.append((*titles, *bits, mean_and_deviation(row), interval, *both))
+    return markdown.table("lllrrrrrr", (*heads, "−log of the seeds' mean p", "WAIC"), rows)
 
 
 def seeds_table(found: pd.DataFrame) -> str:
     """The Markdown table of every score over the seeds of its model, for one benchmark."""
-    lines = [
-        "### Over seeds\n\nAUROC over models of different seeds: mean ± standard deviation, smallest and largest.\n",
-        "| score | out-set | seeds | AUROC | smallest | largest |",
-        "|---|---|--:|--:|--:|--:|",
-    ]
-    for row in found.itertuples():
-        lines.append(
-            f"| {score_title(row.model, row.score)} | {set_title(row.out)} | {row.seeds} | {mean_and_deviation(row)}"
-            f" | {row.auroc_least:.3f} | {row.auroc_greatest:.3f} |"
+    rows = [
+        (
+            score_title(row.model, row.score),
+            set_title(row.out),
+            row.seeds,
+            mean_and_deviation(row),
+            f"{row.auroc_least:.3f}",
+            f"{row.auroc_greatest:.3f}",
         )
-    return "\n".join(lines)
+        for row in found.itertuples()
+    ]
+    head = "### Over seeds\n\nAUROC over models of different seeds: mean ± standard deviation, smallest and largest.\n\n"
+    return head + markdown.table("llrrrr", ("score", "out-set", "seeds", "AUROC", "smallest", "largest"), rows)
 
 
 def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any]) -> str:
@@ -104,19 +99,21 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, 
     ]
     for benchmark, found in table.groupby("benchmark", sort=False):
         versions = json.loads(Path(f"metrics/{benchmark}/ood/codecs.json").read_text(encoding="utf-8"))
-        lines = [
-            f"## {benchmark}\n\nTrained on {set_title(entries[benchmark]['in'])}. Codecs: "
-            + "; ".join(f"{codec}: {version}" for codec, version in versions.items())
-            + ".\n",
-            "| score | out-set | n | AUROC [95 %] | AUPRC | FPR95 | seconds per 1,000 images |",
-            "|---|---|--:|--:|--:|--:|--:|",
-        ]
-        for row in found.itertuples():
-            lines.append(
-                f"| {score_title(row.model, row.score)} | {set_title(row.out)} | {row.n:,} | {row.auroc:.3f}"
-                f" [{row.auroc_low:.3f}, {row.auroc_high:.3f}] | {row.auprc:.3f} | {row.fpr95:.3f} | {seconds(row.seconds)} |"
+        coded = "; ".join(f"{codec}: {version}" for codec, version in versions.items())
+        rows = [
+            (
+                score_title(row.model, row.score),
+                set_title(row.out),
+                f"{row.n:,}",
+                f"{row.auroc:.3f} [{row.auroc_low:.3f}, {row.auroc_high:.3f}]",
+                f"{row.auprc:.3f}",
+                f"{row.fpr95:.3f}",
+                seconds(row.seconds),
             )
-        parts.append("\n".join(lines))
+            for row in found.itertuples()
+        ]
+        parts.append(f"## {benchmark}\n\nTrained on {set_title(entries[benchmark]['in'])}. Codecs: {coded}.")
+        parts.append(markdown.table("llrrrrr", HEADS, rows))
         if (seeds["benchmark"] == benchmark).any():
             parts.append(seeds_table(seeds[seeds["benchmark"] == benchmark]))
     return "\n\n".join(parts) + "\n"

@@ -9,7 +9,7 @@ sets; for a given one the rate varies by about sqrt(α (1 − α) / n). The best
 neglected.
 
 Scores that are equal up to the rounding of the statistics they are computed from are ties, and count as ≥. A statistic is known
-to RESOLUTION of its size (likelihood/scores/densities.py), so a score is known to
+to RESOLUTION of its size (likelihood/scores/density.py), so a score is known to
 
     τ = max(RESOLUTION |s|, sqrt(Σ_k (∂s/∂t_k · RESOLUTION t_k)²))
 
@@ -29,7 +29,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.evaluation import comparison
-from likelihood.scores.densities import RESOLUTION
+from likelihood.scores.density import RESOLUTION
 
 REFERENCE, LEVELS = "reference.parquet", "calibration.parquet"
 

@@ -1,4 +1,5 @@
-"""The figures: likelihood histograms in the manner of [1], loss curves, sample grids. Each function returns a figure.
+"""The figures: likelihood histograms in the manner of [1], loss curves, sample grids, contact sheets. Each
+returns a figure.
 
 References:
     [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136, figure 2
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from likelihood.common.units import Unit
 from likelihood.figures.titles import AXIS, model_title, set_title
 
 mpl.use("Agg")
@@ -35,6 +37,9 @@ OUT_COLORS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#7A7A7A")
 HIGHEST = 3.0  # how far a bar may stand above those of the in-set
 WIDEST_TITLE = 7.4  # inches that a title takes above a single panel
 LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
+EACH = 8  # images at either end of a contact sheet
+SIZE = 0.62  # inches of an image
+FRAME = 190  # grey of the frames
 
 
 def colors(outs: Sequence[str]) -> dict[str, str]:
@@ -153,3 +158,42 @@ def sample_grids(grids: Mapping[str, Mapping[str, np.ndarray]], in_name: str) ->
             ax.set_title(f"{model_title(model)}: {title}", fontsize=9)
     figure.suptitle(f"Trained on {set_title(in_name)}: samples by epoch", fontsize=11)
     return figure
+
+
+def contact_sheet(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], model: str, in_name: str, unit: Unit) -> Figure:
+    """A row a set: its EACH most likely images under a model on the left, its EACH least likely ones on the right.
+
+    Arguments:
+        sets: by name, `test` being the in-set's: uint8 images (N, C, H, W) and their likelihoods (N,) in `unit`, lower is more
+            likely.
+        model: its name.
+        in_name: name of the in-set.
+        unit: of the likelihoods.
+    """
+    height, left = (SIZE + 0.42) * len(sets) + 0.7, 0.14
+    figure = Figure(figsize=(SIZE * (2 * EACH + 4), height))
+    grid = figure.add_gridspec(len(sets), 2, left=left, right=0.99, top=1 - 0.72 / height, bottom=0.02, wspace=0.04)
+    for row, (name, (images, values)) in enumerate(sets.items()):
+        order = np.argsort(values, kind="stable")
+        count = min(EACH, len(order))
+        for column, chosen in enumerate((order[:count], order[len(order) - count :])):
+            ax = figure.add_subplot(grid[row, column])
+            ax.imshow(strip(images[chosen]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            ax.set_axis_off()
+            low, high = values[chosen[0]], values[chosen[-1]]
+            ax.set_title(f"{low:.2f} … {high:.2f} {AXIS[unit].split(',')[-1].strip()}", fontsize=8, loc="left", pad=2)
+        title, weight = (f"{set_title(in_name)} test", "bold") if name == "test" else (set_title(name), "normal")
+        place = grid[row, 0].get_position(figure)
+        figure.text(0.01, (place.y0 + place.y1) / 2, title, va="center", fontsize=9, fontweight=weight)
+    for column, end in enumerate(("most likely", "least likely")):
+        figure.text(grid[0, column].get_position(figure).x0, 1 - 0.5 / height, end, fontsize=9, va="bottom")
+    title = f"{model_title(model)} of {set_title(in_name)}: the images it finds most and least likely"
+    figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
+    return figure
+
+
+def strip(images: np.ndarray) -> np.ndarray:
+    """Images (n, C, H, W) beside each other, each in a frame that shows where a white one ends: (H + 2, W') or (H + 2, W', 3)."""
+    framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=FRAME)
+    wide = np.concatenate([framed[0], *framed[1:, ..., 1:]], axis=2)
+    return wide[0] if len(wide) == 1 else wide.transpose(1, 2, 0)

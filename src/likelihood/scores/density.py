@@ -1,4 +1,4 @@
-"""Scores of densities: an image is normal where its features t(x) are frequent in the in-set (likelihood/scores/densities.py).
+"""Scores of densities: an image is normal where its features t(x) are frequent in the in-set.
 
     DoseKde            -log q(t(x)),    t = all statistics of the model: the log-likelihood and its parts [1]
     DoseSvm            distance of t(x) beyond the boundary of a one-class SVM, t as for DoseKde [1]
@@ -6,7 +6,11 @@
     BareCodeKde        -log q(t(x)),    t = log of L(x) under each codec: baseline without a model
     GradientDensity    -log N(t(x); mean, covariance),    t_l = log ‖∇_θl log p(x)‖², one per layer [4]
 
-with q a kernel density.
+with three densities, of whitened features y = Λ^(-1/2) Vᵀ (t - mean) / std, where V Λ Vᵀ are the correlations of the in-set:
+
+    KDE         -log 1/N Σ_n N(y; y_n, h² I),    h = N^(-1/(d + 4)), Scott's rule [5]
+    SVM         minus the distance to the boundary that leaves out ν = 10 % of the in-set [6]
+    Gaussian    ½ (t - mean)ᵀ S⁻¹ (t - mean),    S the covariance, shrunk as its error asks for [7]; for many features
 
 DoSE, density of states estimation, is that of [1]. Our deviation: q is a joint density of the whitened statistics; that of [1] is
 a product.
@@ -19,6 +23,12 @@ the codecs alone.
 GradientDensity takes an image for normal where its gradient is as large at each layer as those of the in-set are. The covariance
 is a full one, shrunk.
 
+Whitening makes what statistics share count once. A statistic is a sum in single precision, known to about RESOLUTION of its
+size: its last digits differ with the size of the batch and the processor. A spread below FLOOR of these roundings is taken for
+rounding: the in-set does not vary in that direction. Differences are then measured in units of COARSE roundings instead, so that
+rounding has no effect and an image that really differs is far away. Such directions do not count as dimensions of the density.
+Nothing here is tuned: bandwidth, ν and the SVM's kernel width are the libraries' and the field's defaults.
+
 References:
     [1] Density of states estimation for out-of-distribution detection (Morningstar et al., 2021),
         https://arxiv.org/abs/2006.09273
@@ -27,17 +37,84 @@ References:
     [3] Likelihood-free out-of-distribution detection with invertible generative models (Ahmadian & Lindsten, 2021)
     [4] Approximations to the Fisher information metric of deep generative models for out-of-distribution detection
         (Dauncey et al., 2024), https://arxiv.org/abs/2403.01485
+    [5] Multivariate density estimation (Scott, 1992), section 6.3
+    [6] Estimating the support of a high-dimensional distribution (Schölkopf et al., 2001)
+    [7] A well-conditioned estimator for large-dimensional covariance matrices (Ledoit & Wolf, 2004)
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
 import pandas as pd
+from sklearn.covariance import ledoit_wolf
+from sklearn.neighbors import KernelDensity
+from sklearn.svm import OneClassSVM
 
-from likelihood.scores import densities
 from likelihood.scores.base import Sample, Score
 from likelihood.scores.codecs import CODECS
+
+RESOLUTION = 2.0**-20  # of its size, or of one nat: how exactly a statistic is known; the largest error seen is 0.7 of it
+FLOOR, COARSE = 100.0, 10_000.0  # in roundings: 0.01 % and 1 % of a statistic
+NU = 0.1
+
+Map = Callable[[np.ndarray], np.ndarray]  # from statistics (N, d)
+Density = Callable[[np.ndarray], np.ndarray]  # from statistics (N, d) to how outlying they are, (N,): minus a log-density
+
+
+def scale(reference: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and spread of statistics (M, d), and their rounding in units of that spread; (d,) each."""
+    rounding = RESOLUTION * np.maximum(np.sqrt((reference**2).mean(axis=0)), 1.0)
+    std = units(reference.std(axis=0), rounding)
+    return reference.mean(axis=0), std, rounding / std
+
+
+def units(spread: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """The unit of differences, (d,): the spread of a reference, or COARSE roundings where that spread is only rounding."""
+    return np.where(spread > FLOOR * rounding, spread, COARSE * rounding)
+
+
+def empirical(z: np.ndarray) -> np.ndarray:
+    """The covariance of centred statistics (M, d)."""
+    return z.T @ z / max(len(z) - 1, 1)
+
+
+def shrunk(z: np.ndarray) -> np.ndarray:
+    """The covariance of centred statistics (M, d), shrunk by Ledoit and Wolf."""
+    return ledoit_wolf(z, assume_centered=True)[0]
+
+
+def whitening(reference: np.ndarray, covariance: Map = empirical) -> tuple[Map, int]:
+    """The map from statistics (N, d) to whitened ones (N, d), from a reference (M, d), and in how many directions that varies."""
+    mean, std, rounding = scale(reference)
+    values, vectors = np.linalg.eigh(covariance((reference - mean) / std))
+    spread, rounding = np.sqrt(np.maximum(values, 0.0)), np.sqrt(rounding**2 @ vectors**2)
+    matrix = vectors / units(spread, rounding)
+    return lambda statistics: (statistics - mean) / std @ matrix, int((spread > FLOOR * rounding).sum())
+
+
+def kde(reference: np.ndarray) -> Density:
+    """Minus the log-density of statistics (N, d) under a kernel density fitted to a reference (M, d)."""
+    whiten, directions = whitening(reference)
+    bandwidth = len(reference) ** (-1.0 / (directions + 4))
+    # A tree with a single leaf: with several, scikit-learn 1.9 gets the density of images far from all wrong, by tens of nats.
+    density = KernelDensity(bandwidth=bandwidth, leaf_size=len(reference)).fit(whiten(reference))
+    return lambda statistics: -density.score_samples(whiten(statistics))
+
+
+def one_class_svm(reference: np.ndarray) -> Density:
+    """Minus the decision function of a one-class SVM fitted to a reference (M, d)."""
+    whiten, directions = whitening(reference)
+    # As gamma="scale", with the variance of one that each direction has.
+    machine = OneClassSVM(nu=NU, gamma=1.0 / max(directions, 1)).fit(whiten(reference))
+    return lambda statistics: -machine.decision_function(whiten(statistics))
+
+
+def gaussian(reference: np.ndarray) -> Density:
+    """Minus the log-density, up to a constant, of statistics (N, d) under a Gaussian fitted to a reference (M, d)."""
+    whiten, _ = whitening(reference, shrunk)
+    return lambda statistics: 0.5 * (whiten(statistics) ** 2).sum(axis=1)
 
 
 def logs(lengths: pd.DataFrame) -> np.ndarray:
@@ -48,7 +125,7 @@ def logs(lengths: pd.DataFrame) -> np.ndarray:
 class DensityScore(Score):
     """Minus the log-density of an image's features; a class below says of which, and by which `density`."""
 
-    density = staticmethod(densities.kde)
+    density = staticmethod(kde)
 
     @abstractmethod
     def features(self, sample: Sample) -> np.ndarray:
@@ -76,7 +153,7 @@ class DoseSvm(DoseKde):
     """Distance of the model's statistics beyond their boundary."""
 
     title = "DoSE, one-class SVM"
-    density = staticmethod(densities.one_class_svm)
+    density = staticmethod(one_class_svm)
 
 
 class CodeKde(DensityScore):
@@ -106,7 +183,7 @@ class GradientDensity(DensityScore):
 
     title = "density of gradient norms"
     needs = ("gradient_norm",)
-    density = staticmethod(densities.gaussian)
+    density = staticmethod(gaussian)
 
     def features(self, sample: Sample) -> np.ndarray:
         return sample.statistics.filter(like="gradient_norm.").to_numpy(np.float64)

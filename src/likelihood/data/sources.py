@@ -1,13 +1,24 @@
-"""Published archives: by torchvision's own loaders, which know the mirrors and check what they fetch, and CIFAR's binary ones.
+"""Where published sets come from: torchvision's own loaders, CIFAR's binary archives, and packages of Debian or Ubuntu.
+
+torchvision's loaders know the mirrors and check what they fetch.
 
 CIFAR's usual archives are pickles, and a pickle is a program that runs when it is loaded. The binary archives [1] hold the same
 images: a record is one label byte (CIFAR-100: two), then 3,072 bytes, the colours one after the other.
 
-[1] Krizhevsky, The CIFAR-10 dataset, https://www.cs.toronto.edu/~kriz/cifar.html
+A package is taken as an ordinary user: nothing is installed, no root is needed. apt gets a state and a cache of its own in a
+temporary folder, reads the machine's list of archives and keys, and checks the archive's signatures as ever; dpkg-deb unpacks the
+package without running any of it.
+
+References:
+    [1] The CIFAR-10 dataset (Krizhevsky), https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
 import contextlib
+import errno
+import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +28,7 @@ import numpy as np
 from likelihood.data.base import Source
 
 TIMEOUT = 20.0  # seconds without an answer after which a mirror counts as unreachable; torchvision itself would wait forever
+COMMAND = 600  # seconds for one command: a slow line needs minutes for the archive's lists
 NAME = "torchvision's mirrors"
 
 
@@ -102,3 +114,46 @@ def records(content: bytes, labels: int) -> np.ndarray:
         raise RuntimeError(f"a file of the archive does not hold whole records of {size} bytes")
     pixels = np.frombuffer(content, np.uint8).reshape(-1, size)[:, labels:]
     return np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+def unpack(package: str, scratch: Path) -> Path:
+    """Download the package and unpack it below `scratch`; returns the folder that stands for `/`.
+
+    RuntimeError with apt's own words when the archive cannot be reached or lacks the package, OSError (ENOSPC) on a full disk.
+    """
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise RuntimeError(f"this machine has no {tool}")
+    state, cache, root = scratch / "state", scratch / "cache", scratch / "root"
+    (state / "lists" / "partial").mkdir(parents=True)
+    (cache / "archives" / "partial").mkdir(parents=True)
+    options = {
+        "Dir::State": state.resolve(),
+        "Dir::State::status": "/var/lib/dpkg/status",  # apt wants to know what is installed, and would look in its new state
+        "Dir::Cache": cache.resolve(),
+        "Acquire::http::Timeout": 20,
+        "Acquire::https::Timeout": 20,
+        "Acquire::Retries": 1,
+        "APT::Sandbox::User": "root",  # root's apt would else become a user who may not write into a private folder
+    }
+    apt = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in options.items())]
+    warnings = _run([*apt, "update"], scratch)
+    try:
+        _run([*apt, "download", package], scratch)
+    except RuntimeError as error:
+        # An update that reaches no archive only warns, and the download then merely does not know the package.
+        raise RuntimeError("; ".join([str(error), *warnings.splitlines()[:1]])) from error
+    _run(["dpkg-deb", "-x", next(scratch.glob("*.deb")).name, str(root.resolve())], scratch)
+    return root
+
+
+def _run(command: list[str], folder: Path) -> str:
+    """Run one command to its end and return what it said on standard error."""
+    english = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, cwd=folder, env=english, capture_output=True, text=True, timeout=COMMAND)
+    said = done.stderr.strip()
+    if "No space left on device" in said or "enough free space" in said:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    if done.returncode != 0:
+        raise RuntimeError(said or f"{command[0]} ended with status {done.returncode}")
+    return said

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from likelihood.data import base, mirrors
+from likelihood.data import base, sources
 
 datasets = pytest.importorskip("torchvision.datasets")
 GREY = {split: np.random.RandomState(0).randint(0, 256, (n, 28, 28), dtype=np.uint8) for split, n in (("train", 7), ("test", 3))}
@@ -66,7 +66,7 @@ def serve_idx(served, monkeypatch, loader):
 
 def serve_cifar(served, monkeypatch, name):
     folder, address = served
-    archive = mirrors.CIFAR[name]
+    archive = sources.CIFAR[name]
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as tar:
         for split, files in archive.splits.items():
@@ -78,8 +78,8 @@ def serve_cifar(served, monkeypatch, name):
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
     (folder / archive.file).write_bytes(content.getvalue())
-    monkeypatch.setattr(mirrors, "ADDRESS", address)
-    monkeypatch.setitem(mirrors.CIFAR, name, archive._replace(md5=md5(content.getvalue())))
+    monkeypatch.setattr(sources, "ADDRESS", address)
+    monkeypatch.setitem(sources.CIFAR, name, archive._replace(md5=md5(content.getvalue())))
 
 
 def serve_svhn(served, monkeypatch, loader):
@@ -110,7 +110,7 @@ def source(name):
 
 def test_half_a_record_is_refused():
     with pytest.raises(RuntimeError, match="does not hold whole records of 3073 bytes"):
-        mirrors.records(bytes(3073 + 5), 1)
+        sources.records(bytes(3073 + 5), 1)
 
 
 def test_every_set_from_a_server_is_tried_here():
