@@ -174,7 +174,11 @@ def test_the_browser_would_tell_of_an_error_and_a_request(tmp_path):
     assert asked == {"http://127.0.0.1:9/vega.js"}
 
 
-def test_the_page_knows_which_figures_are_always_shown():
-    (pattern,) = re.findall(r"always = /\^plots_\((.*)\)_figures_/", (ROOT / ".dvc/plots/page.html").read_text())
+def test_the_page_holds_its_parts_whole_and_knows_which_figures_are_always_shown():
+    text = (ROOT / ".dvc/plots/page.html").read_text()
+    for part in ("style.css", "vega.js", "vega-lite.js", "vega-embed.js", "LICENSE"):
+        assert (ROOT / "src/likelihood/docs/page" / part).read_text() in text
+    assert "[[always" not in text
+    (pattern,) = re.findall(r"always = /\^plots_\((.*)\)_figures_/", text)
     shown = [entry for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if isinstance(entry, str)]
     assert set(pattern.split("|")) == {entry.split("/")[1] for entry in shown}

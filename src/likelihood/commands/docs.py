@@ -1,4 +1,4 @@
-"""`likelihood docs`: write docs/{results,scores,claims}.md and the tables of README.md and other pages from metrics/ and bench/.
+"""`likelihood docs`: write docs/{results,scores,claims}.md, tables of README.md and other pages, the page of `dvc plots show`.
 
 With --check nothing is written; the exit status says whether the pages are up to date. Run it after `dvc repro`, `make bench` or
 `make quality`, before committing.
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
@@ -23,6 +24,7 @@ from likelihood.figures.titles import AXIS, model_title, set_title
 
 README = Path("README.md")
 DOCS, BENCH = Path("docs"), Path("bench")
+PAGE = Path("src/likelihood/docs/page")
 BOUNDS = ("vae", "glow")  # log_prob is a lower bound, so bits/dim is an upper one
 MADE = [name for name in data.names() if not data.natural(name)]
 # Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our names
@@ -154,6 +156,15 @@ from `metrics/`.
 """
 
 
+def plots_page() -> str:
+    """The page of `dvc plots show`: page.html with the files that it names, and the benchmarks that are always shown."""
+    text = (PAGE / "page.html").read_text(encoding="utf-8")
+    for part in (path for path in PAGE.iterdir() if path.name != "page.html"):
+        text = text.replace(f"[[{part.name}]]\n", part.read_text(encoding="utf-8"))
+    shown = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["plots"]
+    return text.replace("[[always]]", "|".join(entry.split("/")[1] for entry in shown if isinstance(entry, str)))
+
+
 def pages() -> dict[Path, str]:
     """The text of every page, by its path."""
     values = params.load()
@@ -189,6 +200,7 @@ def pages() -> dict[Path, str]:
     }
     return {
         **{path: rewritten(path, found) for path, found in blocks.items()},
+        Path(".dvc/plots/page.html"): plots_page(),
         DOCS / "results.md": page(results, of_variants),
         DOCS / "scores.md": scorepage.page(scored, seeds, ranking, entries),
         DOCS / "claims.md": claimpage.page(shown),
