@@ -72,7 +72,7 @@ def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, dra
             parts.append(part._replace(table=part.table.add_suffix(end or f"@{folder.name.removeprefix(f'{name}_')}")))
         found.append(together(parts))
     for folder in sorted(Path(f"data/analyses/{benchmark}").glob(f"{name}_*")):
-        measure = MEASURES[folder.name.split("_", 1)[1]]
+        measure, _ = MEASURES[folder.name.split("_", 1)[1]]
         found.append(measured(lambda images, of=measure: of(model, images), x, model.core_batch))
     return found
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from likelihood.analyses.dissection import dissect
@@ -41,9 +42,10 @@ def likelihood_regret(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
     return {"regret": regret(model, x)}
 
 
-MEASURES: dict[str, Callable[[LikelihoodModel, Tensor], dict[str, Tensor]]] = {
-    "gradients": gradients,
-    "regret": likelihood_regret,
+# What is measured, and how it is stored: hundreds of log norms per image in half precision, exact to about 1 % of their spread.
+MEASURES: dict[str, tuple[Callable[[LikelihoodModel, Tensor], dict[str, Tensor]], type]] = {
+    "gradients": (gradients, np.float16),
+    "regret": (likelihood_regret, np.float64),
 }
 
 
@@ -52,11 +54,12 @@ def per_image(analysis: str, benchmark: str, settings: dict[str, Any], folder: P
     model_name, kind = analysis.split("_", 1)
     _, model = checkpoint.load(Path("data/models") / benchmark / model_name / "best.safetensors")
     tables, seed = {}, settings["seed"]
+    measure, stored = MEASURES[kind]
     for side in ("in", "out"):
         sets = sets_of(Path("data/processed") / benchmark / side, model, settings["scored"], seed)
         for stem, (index, x) in ((stem, found) for stem, found in sets.items() if stem != "train"):
             rows = selection.compared(stem, len(index), settings["compared"], seed)
-            tables[stem] = measured(functools.partial(MEASURES[kind], model), model.core_batch, x[rows], stem)
+            tables[stem] = measured(functools.partial(measure, model), model.core_batch, x[rows], stem).astype(stored)
             tables[stem].insert(0, "index", index[rows])
     write(tables, folder)
 
