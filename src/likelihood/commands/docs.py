@@ -58,8 +58,7 @@ def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float]
     rows = []
     for row in (row for row in summary if row != "images"):
         unit = next(unit for unit in AXIS if unit in summary[row])
-        sign, digits = "≤ " if row.startswith(BOUNDS) else "", 3 if unit == "bits_per_dim" else 1
-        rows.append((row, unit, summary[row][unit], f"{sign}{{:.{digits}f}}"))
+        rows.append((row, unit, summary[row][unit], f"{'≤ ' if row.startswith(BOUNDS) else ''}{{:.3f}}"))
     return rows
 
 
