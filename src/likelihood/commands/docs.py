@@ -32,11 +32,6 @@ MADE = [name for name in data.names() if not data.natural(name)]
 PAPER = {("fashion_mnist", "mnist"): (2.958, 1.833), ("cifar10_30k", "svhn_10k"): (3.464, 2.389)}
 
 
-def interval(found: dict[str, float]) -> str:
-    """AUROC with its interval."""
-    return f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
-
-
 def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     """The Markdown table of one benchmark."""
     images = summary["images"]
@@ -47,7 +42,7 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
             likelihoods = [form.format(means[name]) for name in ("train", "test", out)]
             title = f"−log p, {model_title(row)}" + ("" if unit == "bits_per_dim" else " (binarised)")
             found = summary[row][out]
-            areas = (interval(found), f"{found['auprc']:.3f}", f"{found['fpr95']:.3f}")
+            areas = (markdown.interval(found), f"{found['auprc']:.3f}", f"{found['fpr95']:.3f}")
             rows.append((title, set_title(out), f"{images[out]:,}", *likelihoods, *areas))
     head = f"Trained on {set_title(entry['in'])}; {images['train']:,} train and {images['test']:,} test images scored.\n\n"
     return head + markdown.table("llrrrrrrr", heads, rows)
@@ -82,7 +77,7 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
                 title += "".join(f", {key} {value}" for key, value in changed.items())
                 published = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 titles = (set_title(entry["in"]), set_title(out), title)
-                rows.append((*titles, f"{summary['images'][out]:,}", *likelihoods, interval(found), published))
+                rows.append((*titles, f"{summary['images'][out]:,}", *likelihoods, markdown.interval(found), published))
     return markdown.table("lllrrrrrr", ("trained on", "out-set", "−log p of", "N", *bits, "AUROC [95 %]", "paper"), rows)
 
 

@@ -102,15 +102,15 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, 
         coded = "; ".join(f"{codec}: {version}" for codec, version in versions.items())
         rows = [
             (
-                score_title(row.model, row.score),
-                set_title(row.out),
-                f"{row.n:,}",
-                f"{row.auroc:.3f} [{row.auroc_low:.3f}, {row.auroc_high:.3f}]",
-                f"{row.auprc:.3f}",
-                f"{row.fpr95:.3f}",
-                seconds(row.seconds),
+                score_title(row["model"], row["score"]),
+                set_title(row["out"]),
+                f"{row['n']:,}",
+                markdown.interval(row),
+                f"{row['auprc']:.3f}",
+                f"{row['fpr95']:.3f}",
+                seconds(row["seconds"]),
             )
-            for row in found.itertuples()
+            for row in found.to_dict("records")
         ]
         parts.append(f"## {benchmark}\n\nTrained on {set_title(entries[benchmark]['in'])}. Codecs: {coded}.")
         parts.append(markdown.table("llrrrrr", HEADS, rows))
