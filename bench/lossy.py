@@ -15,7 +15,7 @@ from bench.machine import store
 from likelihood.common import images
 from likelihood.data import pictures
 from likelihood.detection.detector import Detector
-from likelihood.evaluation import comparison
+from likelihood.evaluation import results
 
 BENCHMARKS = ("fashion_mnist", "cifar10_30k")
 IMAGES, RATES, DIGITS = 1000, (0.05, 0.1), 3
@@ -59,7 +59,7 @@ def rows(benchmark: str) -> list[dict[str, object]]:
     found = []
     for way in WAYS:
         with tempfile.TemporaryDirectory() as folder:
-            p = detector(made(x, way, Path(folder)))[f"{comparison.ALL_MODELS}.code_kde.p"]
+            p = detector(made(x, way, Path(folder)))[f"{results.ALL_MODELS}.code_kde.p"]
         flagged = {f"{rate:g}": round(float((p <= rate).mean()), DIGITS) for rate in RATES}
         found.append({"benchmark": benchmark, "way": way, "flagged": flagged})
         print(f"{benchmark}, {way}: {flagged}", flush=True)

@@ -21,10 +21,10 @@ from analyse import MEASURES
 from bench.machine import store
 from likelihood import scores
 from likelihood.common import images, params
-from likelihood.evaluation import comparison
+from likelihood.evaluation import results
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
-from likelihood.scores import codecs
+from likelihood.scores import complexity
 from likelihood.settings import resolve
 from score import members
 
@@ -80,8 +80,8 @@ def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, dra
 def rows(values: dict, benchmark: str) -> list[list[object]]:
     """[benchmark, model, score, seconds] for every score of a benchmark."""
     x = np.array(images.load(Path(f"data/processed/{benchmark}/in/test.npy"))[:IMAGES])
-    pixels, codes = [codecs.pixels_of(image) for image in x], codecs.lengths(x)
-    coding = {name: seconds(lambda: [encode(image) for image in pixels], len(x)) for name, encode in codecs.CODECS.items()}  # noqa: B023
+    pixels, codes = [complexity.pixels_of(image) for image in x], complexity.lengths(x)
+    coding = {name: seconds(lambda: [encode(image) for image in pixels], len(x)) for name, encode in complexity.CODECS.items()}  # noqa: B023
     found: list[list[object]] = []
 
     def add(model: str, sample: scores.Sample, before: float, names: Sequence[str]) -> None:
@@ -104,8 +104,8 @@ def rows(values: dict, benchmark: str) -> list[list[object]]:
                 add(name, scores.Sample(x, codes, columns), before, [key])
     samples = {name: {"test": scores.Sample(x, codes, part.table)} for name, part in own.items()}
     cost = sum(part.cost for part in own.values())
-    add(comparison.ALL_MODELS, comparison.pooled(samples)["test"], cost, scores.pooling())
-    add(comparison.NO_MODEL, samples[MODELS[0]]["test"], 0.0, scores.applicable([]))
+    add(results.ALL_MODELS, results.pooled(samples)["test"], cost, scores.pooling())
+    add(results.NO_MODEL, samples[MODELS[0]]["test"], 0.0, scores.applicable([]))
     return found
 
 

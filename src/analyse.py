@@ -1,7 +1,7 @@
 """Stage `analyse`: what takes gradients, or many scorings, to know of the three models; none is trained again.
 
-    <model>_gradients    log squared gradient norms, of all weights and of each layer (analyses/gradients.py)
-    vae_regret           the VAE's likelihood regret (analyses/regret.py)
+    <model>_gradients    log squared gradient norms, of all weights and of each layer (analyses/probes.py)
+    vae_regret           the VAE's likelihood regret (analyses/probes.py)
     claims               likelihoods by contrast and by epoch, of every model (analyses/dissection.py)
 
 Reads data/settings/<benchmark>/analyses.json, the best weights, snapshots and data/processed/<benchmark>. Writes Parquet files to
@@ -21,8 +21,7 @@ import numpy as np
 from torch import Tensor
 
 from likelihood.analyses.dissection import dissect
-from likelihood.analyses.gradients import log_norms
-from likelihood.analyses.regret import regret
+from likelihood.analyses.probes import log_norms, regret
 from likelihood.common import params, selection, stage
 from likelihood.common.params import MODELS
 from likelihood.models.shared import checkpoint

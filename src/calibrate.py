@@ -23,9 +23,9 @@ import pandas as pd
 from likelihood import scores
 from likelihood.common import counts, images, params, selection, stage
 from likelihood.common.params import MODELS
-from likelihood.evaluation import calibration, tables
+from likelihood.evaluation import calibration, results
 from likelihood.evaluation.results import read_statistics
-from likelihood.scores import codecs
+from likelihood.scores import complexity
 
 RATES = (0.01, 0.05, 0.1)
 DIGITS = 4
@@ -63,7 +63,7 @@ def main() -> None:
         with images.replaced(detector) as folder:
             described = {"shape": [], "models": {}, "codecs": {}, "prepared": PUBLISHED}
             (folder / "detector.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-        tables.save(place, pd.DataFrame(columns=COLUMNS).to_csv(index=False))
+        results.save(place, pd.DataFrame(columns=COLUMNS).to_csv(index=False))
         return
     index = {split: by_model[models[0]][split]["index"].to_numpy() for split in ("val", "test")}
     source = Path("data/processed") / benchmark / "in"
@@ -71,7 +71,7 @@ def main() -> None:
     statistics = {name: {model: found[name].drop(columns="index") for model, found in by_model.items()} for name in index}
     count = len(index["val"])
     fit, rest = np.split(selection.compared("val", count, count, seed), [count - counts.calibrating(count)])
-    codes = {name: codecs.lengths(x) for name, x in pixels.items()}
+    codes = {name: complexity.lengths(x) for name, x in pixels.items()}
     learnt = reference(codes["val"], statistics["val"], fit).astype(np.float32)  # the precision of the models' numbers
     judges = calibration.judges(learnt, models)
     held_out = known(pixels["val"], codes["val"], statistics["val"], rest)
@@ -80,7 +80,7 @@ def main() -> None:
     described = {
         "shape": list(pixels["val"].shape[1:]),
         "models": {model: {key: facts[model][key] for key in ("draws", "unit")} for model in models},
-        "codecs": codecs.versions(),
+        "codecs": complexity.versions(),
         "prepared": json.loads((source / "statistics.json").read_text(encoding="utf-8")).get("prepared", PUBLISHED),
     }
     with images.replaced(detector) as folder:
@@ -98,7 +98,7 @@ def main() -> None:
             (benchmark, *name.split("."), rate, round(float((p <= rate).mean()), DIGITS), len(rest), len(p)) for rate in RATES
         ]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    tables.save(place, table.to_csv(index=False))
+    results.save(place, table.to_csv(index=False))
     print(f"fitted on {len(fit)}, calibrated on {len(rest)} images")
 
 

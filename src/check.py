@@ -7,14 +7,14 @@ where the edit matters, so nothing else runs.
 from pathlib import Path
 
 from likelihood.common import params, stage
-from likelihood.data import origin, own
+from likelihood.data import fetching, own
 from likelihood.settings import checks, resolve
 
 
 def main() -> None:
     values = params.load()
     checks.check(values)
-    origin.bring()
+    fetching.bring()
     for name in values["own"]:  # before DVC tries to hash them
         own.find(name, values["own"], Path("data/own")).hashable()
     resolve.write(values, Path("data/settings"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from likelihood.common import images, params, stage
-from likelihood.data import base, fetching, origin, own
+from likelihood.data import base, fetching, own
 from likelihood.data.own import Own
 
 DOWNLOADS = Path("data/downloads")
@@ -27,7 +27,7 @@ def main() -> None:
     entry = params.resolved(benchmark, "sets")
     sets = {name: own.find(name, entry["own"], OWN) for name in (entry["in"], *entry["out"])}
     in_set = sets[entry["in"]]
-    origin.bring()
+    fetching.bring()
     for dataset in sets.values():
         if isinstance(dataset, Own):
             dataset.hashable()
@@ -56,7 +56,7 @@ def out_pixels(name: str, dataset: own.DataSet, shape: tuple[int, ...]) -> np.nd
 def fetched(name: str, dataset: base.Published | base.Part, split: str) -> np.ndarray:
     """One split's pixels, with a line that says where they came from."""
     folder = os.environ.get(fetching.FOLDER_VARIABLE)
-    pixels, source = fetching.fetch(name, dataset, split, DOWNLOADS, origin.root() / folder if folder else None)
+    pixels, source = fetching.fetch(name, dataset, split, DOWNLOADS, fetching.root() / folder if folder else None)
     print(f"{name} {split}: {len(pixels)} images from {source}")
     return pixels
 

@@ -7,7 +7,7 @@ Reads data/scores/<benchmark> and data/processed/<benchmark>. Writes
                                             that were scored; how many images each set has
     metrics/<benchmark>/ood/codecs.json     versions of the codecs that some scores use
     metrics/scores/<benchmark>.csv          the same measures of every score (likelihood/scores) on `evaluate.images` images per
-                                            set (evaluation/comparison.py)
+                                            set (evaluation/results.py)
     plots/<benchmark>/tables                what figures are drawn from
 """
 
@@ -23,9 +23,9 @@ from dvclive import Live
 from likelihood.common import images, params, stage
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
-from likelihood.evaluation import results, tables
+from likelihood.evaluation import results
 from likelihood.evaluation.results import DIGITS, Compared
-from likelihood.scores import codecs
+from likelihood.scores import complexity
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
         found = results.raw_likelihood(statistics, outs, resamples, seed)
         summary[row] = {facts["unit"]: {name: float(per_image[name].mean()) for name in names}, **found["metrics"]}
         curves[row], kept[row] = found["roc"], statistics
-        likelihoods += [tables.likelihoods(row, facts["unit"], name, index[name], per_image[name]) for name in names]
+        likelihoods += [results.likelihood_rows(row, facts["unit"], name, index[name], per_image[name]) for name in names]
     summary["images"] = {name: len(index[name]) for name in names}
     compared = Compared(benchmark, {name: index[name] for name in ("val", "test", *outs)}, count, seed)
     of_rows = {row: compared.statistics(statistics) for row, statistics in kept.items()}
@@ -60,11 +60,11 @@ def main() -> None:
     with Live(f"metrics/{benchmark}/ood", dvcyaml=None, save_dvc_exp=False, report=None) as live:
         live.summary = results.rounded(summary)
     versions = Path("metrics") / benchmark / "ood" / "codecs.json"
-    tables.save(versions, json.dumps(codecs.versions(), indent=1) + "\n")
-    tables.save(Path("metrics/scores") / f"{benchmark}.csv", table.round(DIGITS).to_csv(index=False))
+    results.save(versions, json.dumps(complexity.versions(), indent=1) + "\n")
+    results.save(Path("metrics/scores") / f"{benchmark}.csv", table.round(DIGITS).to_csv(index=False))
     with images.replaced(Path("plots") / benchmark / "tables") as folder:
         auroc = {row: {out: summary[row][out]["auroc"] for out in outs} for row in curves}
-        tables.write(folder, pd.concat(likelihoods, ignore_index=True), curves, auroc)
+        results.write_tables(folder, pd.concat(likelihoods, ignore_index=True), curves, auroc)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ from likelihood import scores
 from likelihood.claims import evidence
 from likelihood.common import images, params, stage
 from likelihood.common.errors import InputError
-from likelihood.evaluation import comparison, results
+from likelihood.evaluation import results
 from likelihood.evaluation.results import DIGITS, Compared
-from likelihood.figures import heatmap, trained
+from likelihood.figures import benchmark as figures
+from likelihood.figures.titles import score_title
 
 DPI = 130
 
@@ -49,7 +50,7 @@ def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFra
     own = compared.statistics(statistics)
     samples = results.with_statistics(compared.bare(coded=False), {name: own[name].join(added[name]) for name in own})
     names = scores.needing(list(added["val"]), list(samples["val"].statistics))
-    table = comparison.compare(names, samples, results.row_name(model, facts), outs, resamples, seed)
+    table = results.compare(names, samples, results.row_name(model, facts), outs, resamples, seed)
     table.insert(0, "benchmark", benchmark)
     return table
 
@@ -69,12 +70,12 @@ def main() -> None:
         table = compare(benchmark, analysis, values)
         inside = params.of_benchmark(values, benchmark)["in"]
         pairs = [(benchmark, inside, out) for out in dict.fromkeys(table["out"])]
-        rows = list(dict.fromkeys(zip(table["model"], table["score"], strict=True)))
-        drawn = {"scores": heatmap.heat_map(table, rows, {"": pairs})}
+        rows = {row: score_title(row[0], scores.get(row[1]).title) for row in zip(table["model"], table["score"], strict=True)}
+        drawn = {"scores": figures.heat_map(table, rows, {"": pairs})}
         with images.replaced(place) as folder:
             table.round(DIGITS).to_csv(folder / "scores.csv", index=False)
     with images.replaced(plots) as folder:
-        trained.save(drawn, folder, DPI)
+        figures.save(drawn, folder, DPI)
 
 
 if __name__ == "__main__":

@@ -30,10 +30,9 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.common import images, params, stage
-from likelihood.evaluation import comparison, results, tables
+from likelihood.evaluation import results
 from likelihood.evaluation.results import DIGITS, Compared
-from likelihood.figures import likelihoods as figures
-from likelihood.figures import trained
+from likelihood.figures import benchmark as figures
 
 Statistics = dict[str, pd.DataFrame]  # by set
 
@@ -100,7 +99,7 @@ def main() -> None:
     found: dict[str, list[pd.DataFrame]] = {"scores": []}
     if not seeds:
         names = scores.applicable(list(chosen["val"]))
-        found["scores"].append(comparison.compare(names, results.with_statistics(bare, chosen), row, outs, resamples, seed))
+        found["scores"].append(results.compare(names, results.with_statistics(bare, chosen), row, outs, resamples, seed))
     if family in params.MODELS:
         base_facts, base = results.of_model(benchmark, family)
         title, base_chosen = results.row_name(family, base_facts), compared.statistics(base)
@@ -108,19 +107,19 @@ def main() -> None:
         added = chosen if seeds else {name: table.add_suffix(f"@{end}") for name, table in chosen.items()}
         both = {name: base_chosen[name].join(added[name]) for name in sets}
         names = scores.needing(list(added["val"]), list(both["val"]))
-        found["scores"].append(comparison.compare(names, results.with_statistics(bare, both), title, outs, resamples, seed))
+        found["scores"].append(results.compare(names, results.with_statistics(bare, both), title, outs, resamples, seed))
         if seeds:
             alone = [base_chosen, *(compared.statistics(each) for each in seeds)]
             measured = [results.with_statistics(bare, each) for each in alone]
             names = scores.applicable(list(base_chosen["val"]))
-            found["seeds"] = [spread([comparison.compare(names, each, title, outs, 1, seed) for each in measured])]
+            found["seeds"] = [spread([results.compare(names, each, title, outs, 1, seed) for each in measured])]
             natural = [name for name in sets if name != "val"]
             indexed = [{name: each[name].iloc[compared.rows[name]] for name in natural} for each in (base, *seeds)]
             found["likelihoods"] = [mean_likelihoods(base_facts, indexed, title, natural)]
 
     metrics = Path("metrics") / benchmark
     place = metrics / "variants" / f"{variant}.json"
-    tables.save(place, json.dumps(summary, indent=1) + "\n")
+    results.save(place, json.dumps(summary, indent=1) + "\n")
     with images.replaced(Path("metrics/scores") / benchmark / variant) as folder:
         for name, parts in found.items():
             table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
@@ -129,18 +128,18 @@ def main() -> None:
         second_order = Path("data/scores") / benchmark / "out" / variant / "curvature.json"
         if second_order.exists():
             shutil.copy(second_order, folder)
-    drawn = trained.of_variant(metrics / "train" / variant, row, entry["in"])
+    drawn = figures.of_variant(metrics / "train" / variant, row, entry["in"])
     if not seeds:
         per_image = results.likelihoods(facts, own)
         parts = [
-            tables.likelihoods(row, facts["unit"], name, own[name]["index"].to_numpy(), per_image[name])
+            results.likelihood_rows(row, facts["unit"], name, own[name]["index"].to_numpy(), per_image[name])
             for name in ("train", "test", *outs)
         ]
         auroc = {row: {out: summary[row][out]["auroc"] for out in outs}}
         table = pd.concat(parts, ignore_index=True)
         drawn["likelihoods"] = figures.likelihood_histograms(table, entry["in"], outs, auroc, values["plot"]["bins"])
     with images.replaced(Path("plots") / benchmark / variant) as folder:
-        trained.save(drawn, folder)
+        figures.save(drawn, folder)
 
 
 if __name__ == "__main__":

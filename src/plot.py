@@ -12,8 +12,7 @@ import pandas as pd
 
 from likelihood.common import images, params, stage
 from likelihood.common.params import MODELS
-from likelihood.figures import likelihoods, trained
-from likelihood.figures import likelihoods as figures
+from likelihood.figures import benchmark as figures
 
 SHEET_DPI = 110
 
@@ -27,18 +26,16 @@ def main() -> None:
     plots = Path("plots") / benchmark
     table = pd.read_parquet(plots / "tables" / "likelihoods.parquet")
     auroc = pd.read_csv(plots / "tables" / "auroc.csv", index_col="out").to_dict()
-    drawn = trained.of_models({model: Path("metrics") / benchmark / "train" / model / "plots" for model in MODELS}, entry["in"])
+    drawn = figures.of_models({model: Path("metrics") / benchmark / "train" / model / "plots" for model in MODELS}, entry["in"])
     drawn["likelihoods"] = figures.likelihood_histograms(table, entry["in"], entry["out"], auroc, values["plot"]["bins"])
     with images.replaced(plots / "figures") as folder:
-        trained.save(drawn, folder)
+        figures.save(drawn, folder)
     source = Path("data/processed") / benchmark
     x = {"test": images.load(source / "in" / "test.npy")}
     x |= {out: images.load(source / "out" / f"{out}.npy") for out in entry["out"]}
     with images.replaced(plots / "contact") as folder:
         for row, known in table.groupby("model", sort=False):
-            trained.save(
-                {row: likelihoods.contact_sheet(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI
-            )
+            figures.save({row: figures.contact_sheet(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI)
 
 
 def seen(x: dict[str, np.ndarray], known: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -20,8 +20,9 @@ from likelihood import scores
 from likelihood.common import images, params, stage
 from likelihood.common.params import MODELS
 from likelihood.data import base as data
-from likelihood.evaluation import comparison, tables
-from likelihood.figures import heatmap
+from likelihood.evaluation import results
+from likelihood.figures import benchmark as figures
+from likelihood.figures.titles import score_title
 
 TABLES = Path("metrics/scores")
 DPI = 130
@@ -58,21 +59,22 @@ def main() -> None:
     table = collect(values)
     inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
     shown = pairs(table, inside)
-    ranked = comparison.ranking(table, [(benchmark, out) for benchmark, out in shown if data.natural(out)])
-    tables.save(Path("metrics/scores.csv"), table.to_csv(index=False))
+    ranked = results.ranking(table, [(benchmark, out) for benchmark, out in shown if data.natural(out)])
+    results.save(Path("metrics/scores.csv"), table.to_csv(index=False))
     summary: dict[str, dict[str, float]] = {}
     for row in ranked.itertuples():
         summary.setdefault(row.model, {})[row.score] = row.worst
-    tables.save(Path("metrics/ranking.json"), json.dumps({"worst": summary}, indent=1) + "\n")
+    results.save(Path("metrics/ranking.json"), json.dumps({"worst": summary}, indent=1) + "\n")
     groups = {
         title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if data.natural(out) == which]
         for title, which in (("pictures", True), ("made", False))
     }
-    shown_models = {*MODELS, *(f"{model}_binarised" for model in MODELS), comparison.ALL_MODELS, comparison.NO_MODEL}
+    shown_models = {*MODELS, *(f"{model}_binarised" for model in MODELS), results.ALL_MODELS, results.NO_MODEL}
     drawn = [row for row in rows(table, ranked) if row[0] in shown_models]
     single = [row for row in drawn if scores.get(row[1]).batch == 1]
     batches = [row for row in drawn if scores.get(row[1]).batch > 1]
-    figure = heatmap.heat_map(table, [*single, *batches], {title: found for title, found in groups.items() if found})
+    titles = {row: score_title(row[0], scores.get(row[1]).title) for row in (*single, *batches)}
+    figure = figures.heat_map(table, titles, {title: found for title, found in groups.items() if found})
     with images.replaced(Path("plots/scores")) as folder:
         figure.savefig(folder / "scores.png", dpi=DPI, metadata={"Software": None})
 

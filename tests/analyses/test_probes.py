@@ -5,9 +5,8 @@ import pytest
 import torch
 
 import analyse
-from likelihood.analyses import gradients
-from likelihood.analyses import regret as module
-from likelihood.analyses.regret import elbo, regret
+from likelihood.analyses import probes
+from likelihood.analyses.probes import elbo, regret
 from likelihood.models.shared.base import image_generator
 from tests.builders import IDS, VARIANTS, build, images
 
@@ -21,7 +20,7 @@ SHAPE = (1, 8, 8)
 @pytest.mark.parametrize("draws", [1, 3])
 def test_norms_are_those_of_one_image_s_gradient_by_layer(name, arguments, draws):
     model, x = build(name, arguments, SHAPE), images(3, SHAPE)
-    found = gradients.log_norms(model, x, draws)
+    found = probes.log_norms(model, x, draws)
     for k in range(len(x)):
         noise = model.noise(draws, image_generator(x[k].numpy()))
         model.zero_grad()
@@ -39,10 +38,10 @@ def test_norms_are_those_of_one_image_s_gradient_by_layer(name, arguments, draws
 @every_model
 def test_norms_do_not_depend_on_the_other_images_or_on_how_many_go_together(name, arguments, monkeypatch):
     model, x = build(name, arguments, SHAPE), images(5, SHAPE)
-    whole = gradients.log_norms(model, x, 2)
-    alone = gradients.log_norms(model, x[3:4], 2)
-    monkeypatch.setattr(gradients, "MEMORY", 0)  # one at a time
-    single = gradients.log_norms(model, x, 2)
+    whole = probes.log_norms(model, x, 2)
+    alone = probes.log_norms(model, x[3:4], 2)
+    monkeypatch.setattr(probes, "MEMORY", 0)  # one at a time
+    single = probes.log_norms(model, x, 2)
     for key, values in whole.items():
         torch.testing.assert_close(values[3:4], alone[key])
         torch.testing.assert_close(values, single[key])
@@ -67,7 +66,7 @@ def test_regret_is_what_a_posterior_of_the_image_s_own_gains(arguments, monkeypa
     found = regret(model, x)
     assert found.shape == (4,)
     assert (found > 0).all()
-    monkeypatch.setattr(module, "STEPS", 0)
+    monkeypatch.setattr(probes, "STEPS", 0)
     torch.testing.assert_close(regret(model, x), torch.zeros(4), atol=1e-12, rtol=0.0)
 
 
@@ -91,6 +90,6 @@ def test_the_bound_that_regret_rests_on_is_the_model_s_own(arguments):
 def test_a_model_without_noise_is_analysed_once():
     exact = build(*next(found for found in VARIANTS if found[0] == "pixelcnn"), SHAPE)
     x = images(2, SHAPE)
-    torch.testing.assert_close(analyse.gradients(exact, x), gradients.log_norms(exact, x, 1))
+    torch.testing.assert_close(analyse.gradients(exact, x), probes.log_norms(exact, x, 1))
     bound = build(*next(found for found in VARIANTS if found[0] == "glow"), SHAPE)
-    torch.testing.assert_close(analyse.gradients(bound, x), gradients.log_norms(bound, x, analyse.DRAWS))
+    torch.testing.assert_close(analyse.gradients(bound, x), probes.log_norms(bound, x, analyse.DRAWS))

@@ -7,7 +7,7 @@ import pytest
 
 from likelihood.common.errors import InputError
 from likelihood.data import pictures
-from likelihood.data.names import said, shown
+from likelihood.data.pictures import said, shown
 from tests.picturefiles import written
 
 

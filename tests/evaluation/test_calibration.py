@@ -10,7 +10,7 @@ from likelihood import scores
 from likelihood.common import images, selection
 from likelihood.detection.detector import Detector
 from likelihood.evaluation import calibration
-from likelihood.scores import codecs
+from likelihood.scores import complexity
 from likelihood.scores.density import RESOLUTION, gaussian, kde, one_class_svm, whitening
 from tests.helpers import digits
 
@@ -69,7 +69,7 @@ def known(rows, noise=0.0, seed=0, change=1.0):
     }
     x = np.full((rows, 1, 28, 28), 90, np.uint8)
     x[:, :, 5:20] = 10
-    return x, codecs.lengths(x), statistics
+    return x, complexity.lengths(x), statistics
 
 
 def judged(reference, held_out, others):
@@ -155,7 +155,7 @@ def held_out(small):
     statistics = {
         model: table.drop(columns="index", errors="ignore").iloc[rows].reset_index(drop=True) for model, table in tables.items()
     }
-    return x, calibration.samples(x, codecs.lengths(x), statistics)
+    return x, calibration.samples(x, complexity.lengths(x), statistics)
 
 
 @pytest.mark.parametrize("size", [1, 7, 200])

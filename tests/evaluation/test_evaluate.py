@@ -13,7 +13,7 @@ import evaluate
 from likelihood import scores
 from likelihood.common import images, selection
 from likelihood.common.errors import InputError
-from likelihood.evaluation import comparison
+from likelihood.evaluation import results
 from tests.helpers import files
 
 DIMS, MODELS = 16, ("vae", "pixelcnn", "glow")
@@ -101,8 +101,8 @@ def test_the_table_has_every_score_of_every_model_of_all_and_of_none(project):
     bare = set(scores.applicable([]))
     assert found == {
         *((model, score) for model in MODELS for score in scores.applicable(["log_prob"])),
-        *((comparison.ALL_MODELS, score) for score in scores.pooling()),
-        *((comparison.NO_MODEL, score) for score in bare),
+        *((results.ALL_MODELS, score) for score in scores.pooling()),
+        *((results.NO_MODEL, score) for score in bare),
     }
 
 

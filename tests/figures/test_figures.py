@@ -11,9 +11,8 @@ from matplotlib.patches import StepPatch
 
 import plot
 from likelihood.common import images
-from likelihood.evaluation import tables
-from likelihood.figures import likelihoods as figures
-from likelihood.figures import trained
+from likelihood.evaluation import results
+from likelihood.figures import benchmark as figures
 from likelihood.figures.titles import model_title
 
 MODELS, OUTS, BINS = ("vae", "pixelcnn", "glow"), ["mnist_5k", "noise"], 40
@@ -26,7 +25,7 @@ def likelihoods(models=MODELS, unit="bits_per_dim", scale=1.0):
     rng, rows = np.random.RandomState(0), []
     for model in models:
         for name, mean, n in (("train", 3.2, 300), ("test", 3.2, 200), ("mnist_5k", 1.8, 150), ("noise", 9.5, 100)):
-            rows.append(tables.likelihoods(model, unit, name, np.arange(n), scale * rng.normal(mean, 0.3, n)))
+            rows.append(results.likelihood_rows(model, unit, name, np.arange(n), scale * rng.normal(mean, 0.3, n)))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -190,5 +189,5 @@ def test_the_stage_draws_three_figures_with_the_same_bytes_every_time(project):
 def test_curves_and_grids_are_read_as_training_wrote_them(project):
     for model, curve in curves().items():
         plots = project / "metrics/toy/train" / model / "plots"
-        pd.testing.assert_frame_equal(trained.read_curve(plots), curve[["epoch", "images", "train", "validation", "unit"]])
-        assert list(trained.read_grids(plots, 500)) == ["epoch 1\n(500 images)", "epoch 3\n(1,500 images)"]
+        pd.testing.assert_frame_equal(figures.read_curve(plots), curve[["epoch", "images", "train", "validation", "unit"]])
+        assert list(figures.read_grids(plots, 500)) == ["epoch 1\n(500 images)", "epoch 3\n(1,500 images)"]

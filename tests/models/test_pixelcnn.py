@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from likelihood.docs.field import field_of_view
+from likelihood.docs.tables import field_of_view
 from likelihood.models.pixelcnn.incremental import sample_pixels
 from likelihood.models.pixelcnn.masked import HorizontalConv, MaskedLinear, VerticalConv, groups
 from tests.builders import build, images

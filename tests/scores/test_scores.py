@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from likelihood import scores
-from likelihood.scores import SCORES, codecs
+from likelihood.scores import SCORES, complexity
 from likelihood.scores.likelihood import Typicality
 
 COMPANIONS = ("log_prob@1", "log_prob@2", "log_prob@background", "log_prob@local")
@@ -23,7 +23,7 @@ def sample(n=12, shape=(1, 8, 8), seed=0):
     columns = {name: rng.normal(-300.0, 20.0, n) for name in names}
     columns |= {name: rng.normal(12.0, 2.0, n) for name in ("gradient_norm", "gradient_norm.a", "gradient_norm.b")}
     statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "regret": rng.gamma(5.0, 9.0, n), "same": 1.0})
-    return scores.Sample(images, codecs.lengths(images), statistics)
+    return scores.Sample(images, complexity.lengths(images), statistics)
 
 
 def rows(whole, index):
@@ -78,7 +78,7 @@ def test_a_score_is_fitted_on_numbers_and_never_on_images(name):
 def test_a_score_has_a_title_of_its_own_and_names_codecs_that_exist(name):
     score = scores.get(name)
     assert sum(scores.get(other).title == score.title for other in SCORES) == 1
-    assert set(score.coded) <= set(codecs.CODECS)
+    assert set(score.coded) <= set(complexity.CODECS)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8)], ids=["grey", "colour"])
@@ -106,11 +106,11 @@ def test_a_score_depends_only_on_its_own_images_and_not_on_their_order(name):
 def test_a_score_survives_a_reference_of_images_all_alike_and_images_far_from_it(name):
     images = np.full((30, 1, 8, 8), 7, np.uint8)
     statistics = pd.DataFrame(dict.fromkeys(sample().statistics.columns, -5.0), index=range(30))
-    score, far = fitted(name, scores.Sample(images, codecs.lengths(images), statistics)), sample(50)
+    score, far = fitted(name, scores.Sample(images, complexity.lengths(images), statistics)), sample(50)
     for column in far.statistics.columns:
         far.statistics[column] *= 1e6
     assert np.isfinite(score.score(far)).all()
-    assert np.isfinite(score.score(scores.Sample(images, codecs.lengths(images), statistics))).all()
+    assert np.isfinite(score.score(scores.Sample(images, complexity.lengths(images), statistics))).all()
 
 
 @every_score
@@ -153,7 +153,7 @@ def test_higher_is_more_outlying_for_the_one_sided_scores():
     flat, rough = np.full((1, 8, 8), 9, np.uint8), np.random.RandomState(0).randint(0, 256, (1, 8, 8)).astype(np.uint8)
     images = np.stack([rough, flat])  # the second is small as a file, flat, smooth and dark
     statistics = pd.DataFrame({"log_prob": [-100.0, -900.0], "log_pz": [-10.0, -90.0], "latent_norm": [8.0, 20.0]})
-    pair = scores.Sample(images, codecs.lengths(images), statistics)
+    pair = scores.Sample(images, complexity.lengths(images), statistics)
     for name in ("log_prob", "log_pz", "latent_norm", "complexity", "png_size", "pixel_variance", "total_variation", "mean"):
         first, second = fitted(name, pair).score(pair)
         assert second > first, name

@@ -34,7 +34,7 @@ from likelihood.data import base as data
 from likelihood.evaluation import metrics, results
 from likelihood.evaluation.results import DIGITS
 from likelihood.figures import claims as figures
-from likelihood.scores import codecs
+from likelihood.scores import complexity
 
 PARTS = {
     "log_pz": "log p(z)",
@@ -120,7 +120,7 @@ def code_lengths(processed: Path, outs: list[str], seed: int) -> dict[str, float
     for name in ("test", *outs):
         x = images.load(processed / ("in" if name == "test" else "out") / f"{name}.npy")
         x = x[selection.scored(name, len(x), CODED, seed)]
-        code[name] = float(bits_per_dim(-codecs.lengths(x).min(axis=1).mean(), x[0].size))
+        code[name] = float(bits_per_dim(-complexity.lengths(x).min(axis=1).mean(), x[0].size))
     return code
 
 

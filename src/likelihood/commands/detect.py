@@ -14,8 +14,7 @@ from tqdm import tqdm
 from likelihood.common import counts, params
 from likelihood.common.errors import InputError
 from likelihood.data import pictures
-from likelihood.data.names import said, shown
-from likelihood.data.pictures import Shape, lossy
+from likelihood.data.pictures import Shape, lossy, said, shown
 from likelihood.detection.command import FAILED
 from likelihood.detection.verdicts import Lines, Table
 
@@ -146,7 +145,7 @@ def load(benchmark: str, models: list[str] | None) -> "Detector":
 
 def chosen(detector: "Detector", score: str | None) -> str:
     """The score that flags: the one named, or the density of code lengths, of all models if there are several."""
-    from likelihood.evaluation import comparison
+    from likelihood.evaluation import results
 
     name = score
     if name is None:
@@ -154,7 +153,7 @@ def chosen(detector: "Detector", score: str | None) -> str:
         if 1 < len(detector.models) < len(models):
             some = " and ".join(detector.models)
             raise InputError(f"no score of all models is calibrated for {some} alone: name one by --score")
-        name = f"{comparison.ALL_MODELS if len(detector.models) == len(models) > 1 else next(iter(detector.models))}.code_kde"
+        name = f"{results.ALL_MODELS if len(detector.models) == len(models) > 1 else next(iter(detector.models))}.code_kde"
     if name not in detector.names:
         raise InputError(f"there is no score {name!r}; there are {', '.join(detector.names)}")
     return name

@@ -15,9 +15,8 @@ import yaml
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 from likelihood.data import base as data
-from likelihood.docs import bench as benchpage
 from likelihood.docs import claims as claimpage
-from likelihood.docs import field, markdown
+from likelihood.docs import markdown, tables
 from likelihood.docs import scores as scorepage
 from likelihood.docs.claims import Results
 from likelihood.figures.titles import AXIS, model_title, set_title
@@ -184,13 +183,13 @@ def pages() -> dict[Path, str]:
             "seeds": scorepage.ensembles(scored, seeds, bits, entries, MADE),
         },
         DOCS / "speed.md": {
-            "bench_results": benchpage.bench_table(runs),
-            "bench_quality": benchpage.quality_table(measured("quality")),
-            "bench_growth": benchpage.growth_table(measured("growth")),
+            "bench_results": tables.bench_table(runs),
+            "bench_quality": tables.quality_table(measured("quality")),
+            "bench_growth": tables.growth_table(measured("growth")),
         },
-        DOCS / "pipeline.md": {"field": field.table(values, list(results))},
-        DOCS / "scale.md": {"bench_cost": benchpage.cost_table(measured("cost"))},
-        DOCS / "detect.md": {"lossy": benchpage.lossy_table(measured("lossy")), "counts": benchpage.counts_table()},
+        DOCS / "pipeline.md": {"field": tables.field_table(values, list(results))},
+        DOCS / "scale.md": {"bench_cost": tables.cost_table(measured("cost"))},
+        DOCS / "detect.md": {"lossy": tables.lossy_table(measured("lossy")), "counts": tables.counts_table()},
     }
     return {
         **{path: rewritten(path, found) for path, found in blocks.items()},

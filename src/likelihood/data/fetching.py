@@ -4,9 +4,16 @@ Order: `<folder>/<set>/<split>.npz` (key `images`), the folder being the one the
 then `<downloads>/<set>/<split>.npy`, kept from an earlier run; then the set's sources, in order. What a source gives is kept in
 `downloads` only after every split has the right count, shape and SHA-256. A part is cut from the whole set, which the folder may
 hold as `<folder>/<whole>/<split>.npz`, as far as the part needs it.
+
+`dvc exp run --temp` and the queue run in a checkout of their own below the one that started them, with what git and DVC hold; DVC
+names that one in the environment variable DVC_ROOT. `bring` links what git does not have there: own pictures, downloads, and what
+trainings have kept. All of these files are replaced whole or only read, so nothing that an experiment does reaches them, and DVC
+hashes own pictures as it does where the experiment was started.
 """
 
 import errno
+import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +26,7 @@ from likelihood.data import base
 from likelihood.data.base import Part, Published
 
 FOLDER_VARIABLE = "LIKELIHOOD_IMAGES"
+KEPT = {"data/own": "**/*", "data/downloads": "*/*.npy", "data/trainings": "*/**/*"}
 
 
 def fetch(name: str, dataset: Published | Part, split: str, downloads: Path, folder: Path | None) -> tuple[np.ndarray, str]:
@@ -115,3 +123,30 @@ def _reason(error: Exception) -> str:
     """The last line of an exception's message: torchvision and apt put the cause there."""
     lines = str(error).strip().splitlines()
     return lines[-1].strip() if lines else type(error).__name__
+
+
+def root() -> Path:
+    """The checkout that started this run: the folder of this process, or one above it."""
+    here = Path.cwd()
+    started = Path(os.environ.get("DVC_ROOT", here)).resolve()
+    return started if started in here.resolve().parents else here
+
+
+def bring() -> None:
+    """Link what is kept in the checkout that started this run and is not in this one."""
+    there = root()
+    if there == Path.cwd():
+        return
+    for folder, pattern in KEPT.items():
+        for file in sorted((there / folder).glob(pattern)):
+            place = Path(file.relative_to(there))
+            if file.is_file() and file.suffix != ".partial" and not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _link(file.resolve(), place)
+
+
+def _link(file: Path, place: Path) -> None:
+    try:
+        os.link(file, place)
+    except OSError:  # on another file system, or of a kind that has no links
+        shutil.copyfile(file, place)

@@ -21,8 +21,7 @@ from PIL import Image
 from likelihood.common import counts
 from likelihood.common.errors import InputError
 from likelihood.data import base, pictures
-from likelihood.data.names import shown
-from likelihood.data.pictures import lossy
+from likelihood.data.pictures import lossy, shown
 
 SEED = 80_20
 LEAST = counts.pictures_for(counts.LEAST + 1)  # for an in-set, one image to train on beside those held out

@@ -1,14 +1,18 @@
-"""Files of pictures: which there are in a folder, and the pictures in one, each of them or an InputError that names it.
+r"""Files of pictures: which there are in a folder, and the pictures in one, each of them or an InputError that names it.
 
 A picture has at most 8 bits per channel, which is told from the file: a decoder may silently keep the upper or lower 8 of more.
 `KINDS` says for each format that is read how. Every picture of a file is given, and none where one cannot be told from another: a
 verdict on the first would be taken for one on all.
+
+Messages and tables show the names of files on one line, printable, and never the same for two files. What cannot be printed is
+shown as an escape of each of its bytes, `\xe9`, `\n`; a backslash is therefore doubled.
 """
 
 import contextlib
 import functools
 import hashlib
 import logging
+import re
 import stat
 import warnings
 from collections import Counter
@@ -24,7 +28,6 @@ from PIL.ImageFile import ImageFile
 from likelihood.common import images
 from likelihood.common.errors import InputError
 from likelihood.data import containers
-from likelihood.data.names import said, shown
 
 # What decoders warn of and log is about a file's further data, or is raised as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -249,3 +252,26 @@ def lossy(path: Path) -> bool:
         style = head.find(b"\xff\x52")
         return head[style + 13 : style + 14] != bytes([REVERSIBLE])
     return head[:3] == b"\xff\xd8\xff" or head[4:8] == b"ftyp"
+
+
+def shown(path: Path | str) -> str:
+    """A name on one line, which can be written to any file of Unicode text."""
+    return _printable(str(path).replace("\\", "\\\\"))
+
+
+def said(error: Exception, path: Path) -> str:
+    """What an error says, on one line and with that path as it is shown; of one of the system's only what is wrong."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    return _printable(re.sub(r"\s*[\r\n]\s*", " ", text.replace(str(path), shown(path)).strip())).rstrip(".")
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    # Python keeps a byte that is no UTF-8 as a lone surrogate of this range.
+    errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    return repr(character.encode("utf-8", errors))[2:-1]

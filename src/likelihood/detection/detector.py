@@ -21,7 +21,7 @@ from likelihood.data.pictures import Shape
 from likelihood.evaluation.calibration import Calibration, samples
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
-from likelihood.scores import codecs
+from likelihood.scores import complexity
 
 BATCH = 200  # images per table
 FACTS = {"shape", "models", "codecs", "prepared"}
@@ -89,7 +89,7 @@ class Detector:
 
     def other_codecs(self) -> list[str]:
         """The codecs whose version here differs from the one that the calibration used."""
-        here = codecs.versions()
+        here = complexity.versions()
         return [name for name, version in self.facts["codecs"].items() if here[name] != version]
 
     def __call__(self, pixels: np.ndarray) -> pd.DataFrame:
@@ -125,5 +125,5 @@ class Detector:
         for model, network in self.models.items():
             nats = statistics[model]["log_prob"].to_numpy()
             columns[f"{model}.{network.unit}"] = bits_per_dim(nats, network.dims)
-        judged = self.calibration.judged(samples(x, codecs.lengths(x), statistics))
+        judged = self.calibration.judged(samples(x, complexity.lengths(x), statistics))
         return pd.concat([pd.DataFrame(columns), judged], axis=1)

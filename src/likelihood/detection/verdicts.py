@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from likelihood.common.errors import InputError
-from likelihood.data.names import shown
+from likelihood.data.pictures import shown
 from likelihood.detection.command import unfinished
 
 if TYPE_CHECKING:  # at run time a place is tried before anything large is imported

@@ -9,8 +9,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.docs import markdown
-from likelihood.figures.heatmap import score_title
-from likelihood.figures.titles import model_title, set_title
+from likelihood.figures.titles import model_title, score_title, set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
 HEADS = ("score", "out-set", "n", "AUROC [95 %]", "AUPRC", "FPR95", "seconds per 1,000 images")
@@ -37,7 +36,7 @@ def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: d
         cost = found.loc[found["benchmark"] == "cifar10_30k", "seconds"]
         pair = f"{set_title(entries[at['benchmark']]['in'])} → {set_title(at['out'])}"
         spent = seconds(cost.iloc[0] if len(cost) else float("nan"))
-        cells.append((place, score_title(model, name), f"{worst:.3f}", pair, spent))
+        cells.append((place, score_title(model, scores.get(name).title), f"{worst:.3f}", pair, spent))
     return markdown.table("rlrlr", ("", "score", "worst AUROC", "on", "seconds per 1,000 colour images"), cells)
 
 
@@ -76,7 +75,7 @@ def seeds_table(found: pd.DataFrame) -> str:
     """The Markdown table of every score over the seeds of its model, for one benchmark."""
     rows = [
         (
-            score_title(row.model, row.score),
+            score_title(row.model, scores.get(row.score).title),
             set_title(row.out),
             row.seeds,
             mean_and_deviation(row),
@@ -102,7 +101,7 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, 
         coded = "; ".join(f"{codec}: {version}" for codec, version in versions.items())
         rows = [
             (
-                score_title(row["model"], row["score"]),
+                score_title(row["model"], scores.get(row["score"]).title),
                 set_title(row["out"]),
                 f"{row['n']:,}",
                 markdown.interval(row),

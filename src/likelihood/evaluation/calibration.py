@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from likelihood import scores
-from likelihood.evaluation import comparison
+from likelihood.evaluation import results
 from likelihood.scores.density import RESOLUTION
 
 REFERENCE, LEVELS = "reference.parquet", "calibration.parquet"
@@ -38,16 +38,16 @@ def samples(x: np.ndarray, codes: pd.DataFrame, statistics: dict[str, pd.DataFra
     """What is known of uint8 images (N, C, H, W): by model, for all models at once if there are several, and without a model."""
     found = {model: scores.Sample(x, codes, table) for model, table in statistics.items()}
     if len(found) > 1:
-        pooled = comparison.pooled({model: {"": sample} for model, sample in found.items()})
-        found[comparison.ALL_MODELS] = pooled[""]
-    return found | {comparison.NO_MODEL: scores.Sample(x, codes, pd.DataFrame(index=range(len(codes))))}
+        pooled = results.pooled({model: {"": sample} for model, sample in found.items()})
+        found[results.ALL_MODELS] = pooled[""]
+    return found | {results.NO_MODEL: scores.Sample(x, codes, pd.DataFrame(index=range(len(codes))))}
 
 
 def fitted(reference: dict[str, scores.Sample]) -> dict[str, scores.Score]:
     """All scores of single images, by `<model>.<score>`, fitted on reference images."""
     found = {}
     for model, sample in reference.items():
-        names = scores.pooling() if model == comparison.ALL_MODELS else scores.applicable(list(sample.statistics))
+        names = scores.pooling() if model == results.ALL_MODELS else scores.applicable(list(sample.statistics))
         for name in names:
             score = scores.get(name)
             if score.batch == 1:
@@ -126,7 +126,7 @@ class Calibration:
         every = {name.split(".")[0] for name in reference} - {"code"}
         partial = set(models) < every
         found = judges(reference, models)
-        self.judges = {name: judge for name, judge in found.items() if not (partial and _model(name) == comparison.ALL_MODELS)}
+        self.judges = {name: judge for name, judge in found.items() if not (partial and _model(name) == results.ALL_MODELS)}
         self.levels = levels
 
     @classmethod

@@ -1,6 +1,14 @@
-"""From per-image statistics to detection metrics: what every evaluation reads and writes."""
+"""From per-image statistics to detection metrics: what every evaluation reads and writes.
+
+In the table of scores, every score (likelihood/scores) meets every out-set on the same images. It is fitted on held-out
+in-distribution images and measured on in-set test images and out-set images that it has not seen. The images come in a random
+order (common/selection.py), so consecutive ones make fair batches. A batch counts once: a score of batches has wide intervals
+because there are few batches.
+"""
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +19,15 @@ from likelihood import scores
 from likelihood.common import images, selection
 from likelihood.common.errors import InputError
 from likelihood.common.units import bits_per_dim
-from likelihood.evaluation import comparison, metrics
-from likelihood.scores import codecs
+from likelihood.evaluation import metrics
+from likelihood.scores import complexity
 
 DIGITS = 4  # finer than the error of any of these numbers, and a diff stays readable
+COLUMNS = ("model", "score", "out", "n", "auroc", "auroc_low", "auroc_high", "auprc", "fpr95")
+NO_MODEL, ALL_MODELS = "none", "all"  # in the column `model`
+BIN_WIDTH = 0.1  # bits/dim; histograms of the page, where the reader cannot choose
+LIMIT = 12.0  # bits/dim; a histogram ends here, for a bound has no upper end
+ROC_POINTS = 200
 
 
 def read_statistics(folder: Path) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
@@ -79,7 +92,8 @@ class Compared:
         """The images without statistics, with their code lengths if `coded`."""
         empty = {name: pd.DataFrame(index=range(len(x))) for name, x in self.pixels.items()}
         return {
-            name: scores.Sample(x, codecs.lengths(x) if coded else empty[name], empty[name]) for name, x in self.pixels.items()
+            name: scores.Sample(x, complexity.lengths(x) if coded else empty[name], empty[name])
+            for name, x in self.pixels.items()
         }
 
 
@@ -99,12 +113,11 @@ def score_table(
     """The table of all scores: of each model, of all models at once and without a model. `statistics` are by model and set."""
     samples = {model: with_statistics(bare, by_set) for model, by_set in statistics.items()}
     parts = [
-        comparison.compare(scores.applicable(list(by_set["val"].statistics)), by_set, model, outs, resamples, seed)
+        compare(scores.applicable(list(by_set["val"].statistics)), by_set, model, outs, resamples, seed)
         for model, by_set in samples.items()
     ]
-    pooled = comparison.pooled(samples)
-    parts.append(comparison.compare(scores.pooling(), pooled, comparison.ALL_MODELS, outs, resamples, seed))
-    parts.append(comparison.compare(scores.applicable([]), bare, comparison.NO_MODEL, outs, resamples, seed))
+    parts.append(compare(scores.pooling(), pooled(samples), ALL_MODELS, outs, resamples, seed))
+    parts.append(compare(scores.applicable([]), bare, NO_MODEL, outs, resamples, seed))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -113,3 +126,112 @@ def rounded(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, dict):
         return {key: rounded(inner) for key, inner in value.items()}
     return round(value, DIGITS) if isinstance(value, float) else value
+
+
+def compare(
+    names: Sequence[str], samples: dict[str, scores.Sample], model: str, outs: Sequence[str], resamples: int, seed: int
+) -> pd.DataFrame:
+    """Fit scores on `val` and measure them on `test` against every out-set.
+
+    Arguments:
+        names: names of scores.
+        samples: samples by set: `val`, `test` and the out-sets.
+        model: what the column `model` says.
+        outs: the out-sets, in order.
+        resamples, seed: how often the bootstrap draws, and from which seed.
+
+    Returns COLUMNS, one row per score and out-set; n counts the numbers of the out-set that were compared. A score of batches has
+    no row where a set has fewer images than a batch.
+    """
+    rows = []
+    for name in names:
+        score = scores.get(name).fit(samples["val"])
+        values = {key: score.score(samples[key]) for key in ("test", *outs)}
+        for out in outs:
+            if not len(values["test"]) or not len(values[out]):
+                continue  # a small set may not fill one batch
+            found = metrics.ood_metrics(values["test"], values[out], resamples, seed)
+            rows.append({"model": model, "score": name, "out": out, "n": len(values[out]), **found})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def pooled(samples: dict[str, dict[str, scores.Sample]]) -> dict[str, scores.Sample]:
+    """Samples by set with `log_prob_<model>` of every model, from samples by model and set."""
+    first = next(iter(samples.values()))
+    return {
+        key: sample._replace(
+            statistics=pd.DataFrame({f"log_prob_{model}": found[key].statistics["log_prob"] for model, found in samples.items()})
+        )
+        for key, sample in first.items()
+    }
+
+
+def ranking(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Scores by their worst AUROC over pairs (benchmark, out): model, score, worst, benchmark, out; best first.
+
+    Only scores that have all pairs are ranked, so leaving out a hard pair does not help.
+    """
+    wanted = set(pairs)
+    rows = table[[pair in wanted for pair in zip(table["benchmark"], table["out"], strict=True)]]
+    counts = rows.groupby(["model", "score"])["auroc"].transform("size")
+    worst = rows.loc[rows[counts == len(wanted)].groupby(["model", "score"])["auroc"].idxmin()]
+    worst = worst.rename(columns={"auroc": "worst"})[["model", "score", "worst", "benchmark", "out"]]
+    return worst.sort_values(["worst", "model", "score"], ascending=[False, True, True], ignore_index=True)
+
+
+def save(path: Path, text: str) -> None:
+    """Write a file of text, whole or not at all; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def likelihood_rows(model: str, unit: str, name: str, index: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    """One row an image: model, unit, set, index, value (in the unit; lower is more likely), in single precision."""
+    columns = {"index": index.astype(np.int32), "value": values.astype(np.float32)}  # enough to draw, and half the size
+    return pd.DataFrame({"model": model, "unit": unit, "set": name, **columns})
+
+
+def histogram(table: pd.DataFrame) -> pd.DataFrame:
+    """Densities of bits/dim in bins of BIN_WIDTH: columns model, set, bits_per_dim (centre of the bin), density.
+
+    Images beyond LIMIT have no bin but count in the density, so that areas can be compared.
+    """
+    rows = []
+    for (model, name), group in table[table["unit"] == "bits_per_dim"].groupby(["model", "set"], sort=False):
+        within = group["value"][group["value"] < LIMIT]
+        if within.empty:
+            continue
+        bins, counts = np.unique(np.floor(within / BIN_WIDTH).astype(int), return_counts=True)
+        around = np.arange(bins[0] - 1, bins[-1] + 2)  # an empty bin at each end closes the outline
+        density = np.zeros(len(around))
+        density[bins - around[0]] = counts / (len(group) * BIN_WIDTH)
+        centre = np.round((around + 0.5) * BIN_WIDTH, 4)
+        rows.append(pd.DataFrame({"model": model, "set": name, "bits_per_dim": centre, "density": np.round(density, 5)}))
+    columns = ["model", "set", "bits_per_dim", "density"]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
+
+
+def roc_table(curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
+    """ROC curves of one model, thinned: columns fpr, tpr, out."""
+    rows = []
+    for out, (fpr, tpr) in curves.items():
+        along = (fpr + tpr) / 2.0  # rises along the curve, in steps and flats alike
+        keep = np.unique(np.searchsorted(along, np.linspace(0.0, 1.0, ROC_POINTS)))
+        rows.append(pd.DataFrame({"fpr": np.round(fpr[keep], 5), "tpr": np.round(tpr[keep], 5), "out": out}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def write_tables(
+    folder: Path,
+    table: pd.DataFrame,
+    curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+    auroc: dict[str, dict[str, float]],
+) -> None:
+    """Write likelihoods.parquet, histogram.csv, auroc.csv, and roc_<model>.csv of every model into an existing folder."""
+    table.to_parquet(folder / "likelihoods.parquet", index=False)
+    pd.DataFrame(auroc).rename_axis("out").to_csv(folder / "auroc.csv")
+    histogram(table).to_csv(folder / "histogram.csv", index=False)
+    for model, by_out in curves.items():
+        roc_table(by_out).to_csv(folder / f"roc_{model}.csv", index=False)

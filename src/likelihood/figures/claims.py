@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from likelihood.common.units import Unit
-from likelihood.figures.likelihoods import colors
+from likelihood.figures.benchmark import colors
 from likelihood.figures.titles import AXIS, model_title, set_title
 
 BINS = 80

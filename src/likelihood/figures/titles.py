@@ -39,3 +39,8 @@ def model_title(row: str) -> str:
 def set_title(name: str) -> str:
     """The title of a data set; a user's own has its name."""
     return SET_TITLES.get(name, name)
+
+
+def score_title(model: str, title: str) -> str:
+    """The title of a score of one model, from that of the score."""
+    return f"{title}, {model_title(model)}"

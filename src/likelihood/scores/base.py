@@ -16,7 +16,7 @@ class Sample(NamedTuple):
     """Images of one set and what is known of them; row i of all is the same image."""
 
     images: np.ndarray  # uint8 (N, C, H, W)
-    codes: pd.DataFrame  # code lengths in nats, one column per codec (likelihood/scores/codecs.py)
+    codes: pd.DataFrame  # code lengths in nats, one column per codec (likelihood/scores/complexity.py)
     # Of one model, in nats: `log_prob` and its parts; where there are any, those of a variant as `<statistic>@<kind>`,
     # and what takes gradients: `gradient_norm`, `gradient_norm.<layer>`, `regret`. Or `log_prob_<model>` of all models. Or no
     # column at all.

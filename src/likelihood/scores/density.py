@@ -53,7 +53,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.svm import OneClassSVM
 
 from likelihood.scores.base import Sample, Score
-from likelihood.scores.codecs import CODECS
+from likelihood.scores.complexity import CODECS
 
 RESOLUTION = 2.0**-20  # of its size, or of one nat: how exactly a statistic is known; the largest error seen is 0.7 of it
 FLOOR, COARSE = 100.0, 10_000.0  # in roundings: 0.01 % and 1 % of a statistic

@@ -16,7 +16,7 @@ larger shapes explain. Our local model is a PixelCNN of one layer.
 
 Waic: the variance (n - 1 in the denominator) is over the networks' seeds. Its published figures are known not to replicate [1].
 
-GradientNorm is of all weights (analyses/gradients.py); LikelihoodRegret fits q to the image (analyses/regret.py).
+GradientNorm is of all weights, LikelihoodRegret fits q to the image (analyses/probes.py).
 
 References:
     [1] Likelihood ratios for out-of-distribution detection (Ren et al., 2019), https://arxiv.org/abs/1906.02845

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from likelihood.data import origin
+from likelihood.data import fetching
 from tests.helpers import files
 
 KEPT = (
@@ -29,8 +29,8 @@ def there(tmp_path, monkeypatch):
 
 
 def test_own_pictures_downloads_and_trainings_are_there_and_nothing_half_written(there):
-    assert origin.root() == there
-    origin.bring()
+    assert fetching.root() == there
+    fetching.bring()
     assert files(Path()) == sorted(KEPT)
     assert all(Path(name).read_text() == name for name in KEPT)
 
@@ -38,8 +38,8 @@ def test_own_pictures_downloads_and_trainings_are_there_and_nothing_half_written
 def test_what_is_there_already_stays_and_what_is_replaced_here_is_not_there(there):
     Path("data/own/mine/a").mkdir(parents=True)
     Path("data/own/mine/a/1.png").write_text("given by --copy-paths")
-    origin.bring()
-    origin.bring()
+    fetching.bring()
+    fetching.bring()
     assert Path("data/own/mine/a/1.png").read_text() == "given by --copy-paths"
     state = Path("data/trainings/v/state.safetensors")
     state.with_name("new").write_text("later")
@@ -48,8 +48,8 @@ def test_what_is_there_already_stays_and_what_is_replaced_here_is_not_there(ther
 
 
 def test_links_cannot_be_made_everywhere(there, monkeypatch):
-    monkeypatch.setattr(origin.os, "link", lambda *_: (_ for _ in ()).throw(OSError("another file system")))
-    origin.bring()
+    monkeypatch.setattr(fetching.os, "link", lambda *_: (_ for _ in ()).throw(OSError("another file system")))
+    fetching.bring()
     assert all(Path(name).read_text() == name for name in KEPT)
 
 
@@ -57,6 +57,6 @@ def test_links_cannot_be_made_everywhere(there, monkeypatch):
 def test_a_run_in_its_own_checkout_takes_nothing(there, monkeypatch, tmp_path_factory, variable):
     elsewhere = {"elsewhere": str(tmp_path_factory.mktemp("elsewhere"))}.get(variable, variable)
     monkeypatch.setenv("DVC_ROOT", elsewhere) if variable else monkeypatch.delenv("DVC_ROOT")
-    assert origin.root() == Path.cwd()
-    origin.bring()
+    assert fetching.root() == Path.cwd()
+    fetching.bring()
     assert files(Path()) == []

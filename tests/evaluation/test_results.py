@@ -1,4 +1,4 @@
-"""The table of scores and its ranking; codecs; densities; the stage `rank`."""
+"""The table of scores and its ranking; codecs; densities; the tables behind the plots; the stage `rank`."""
 
 import io
 import json
@@ -14,23 +14,24 @@ from sklearn.metrics import roc_auc_score
 
 import rank
 from likelihood import scores
-from likelihood.evaluation import comparison
-from likelihood.scores import codecs
+from likelihood.evaluation import metrics, results
+from likelihood.scores import complexity
 from likelihood.scores.density import gaussian, kde, one_class_svm, whitening
 
 
 def sample(n, low, high, seed):
     rng = np.random.RandomState(seed)
     images = rng.randint(low, high, (n, 1, 6, 6)).astype(np.uint8)
-    return scores.Sample(images, codecs.lengths(images), pd.DataFrame({"log_prob": rng.normal(-100.0 - high, 5.0, n)}))
+    return scores.Sample(images, complexity.lengths(images), pd.DataFrame({"log_prob": rng.normal(-100.0 - high, 5.0, n)}))
 
 
+RNG = np.random.RandomState(0)
 SAMPLES = {"val": sample(80, 0, 60, 0), "test": sample(50, 0, 60, 1), "near": sample(50, 0, 62, 2), "far": sample(40, 0, 200, 3)}
 
 
 def test_a_cell_is_the_auroc_of_the_score_fitted_on_validation_images():
-    table = comparison.compare(["typicality", "mean", "typicality_10"], SAMPLES, "glow", ["near", "far"], 100, 0)
-    assert list(table.columns) == list(comparison.COLUMNS)
+    table = results.compare(["typicality", "mean", "typicality_10"], SAMPLES, "glow", ["near", "far"], 100, 0)
+    assert list(table.columns) == list(results.COLUMNS)
     score = scores.get("typicality").fit(SAMPLES["val"])
     values = np.concatenate([score.score(SAMPLES["test"]), score.score(SAMPLES["far"])])
     found = table.set_index(["score", "out"]).loc[("typicality", "far")]
@@ -48,19 +49,19 @@ def test_a_cell_is_the_auroc_of_the_score_fitted_on_validation_images():
 
 def test_a_score_of_batches_has_no_row_where_a_set_cannot_fill_one():
     few = {**SAMPLES, "few": sample(9, 0, 60, 4)}
-    table = comparison.compare(["typicality_2", "typicality_10"], few, "glow", ["near", "few"], 100, 0)
+    table = results.compare(["typicality_2", "typicality_10"], few, "glow", ["near", "few"], 100, 0)
     assert list(zip(table["score"], table["out"], strict=True)) == [
         ("typicality_2", "near"),
         ("typicality_2", "few"),
         ("typicality_10", "near"),
     ]
     few["test"] = few["few"]
-    assert comparison.compare(["typicality_10"], few, "glow", ["near"], 100, 0).empty
+    assert results.compare(["typicality_10"], few, "glow", ["near"], 100, 0).empty
 
 
 def test_pooled_samples_have_the_likelihoods_of_all_models():
     doubled = {key: found._replace(statistics=found.statistics * 2) for key, found in SAMPLES.items()}
-    both = comparison.pooled({"vae": SAMPLES, "glow": doubled})
+    both = results.pooled({"vae": SAMPLES, "glow": doubled})
     assert list(both["far"].statistics) == ["log_prob_vae", "log_prob_glow"]
     np.testing.assert_allclose(both["far"].statistics["log_prob_glow"], 2 * SAMPLES["far"].statistics["log_prob"])
 
@@ -80,7 +81,7 @@ CELLS = {
 
 
 def test_scores_are_ranked_by_their_worst_pair_and_cannot_stay_away_from_one():
-    ranked = comparison.ranking(table(CELLS), [("a", "x"), ("b", "y")])
+    ranked = results.ranking(table(CELLS), [("a", "x"), ("b", "y")])
     assert ranked.to_dict("records") == [
         {"model": "none", "score": "mean", "worst": 0.5, "benchmark": "b", "out": "y"},
         {"model": "vae", "score": "log_prob", "worst": 0.2, "benchmark": "b", "out": "y"},
@@ -88,7 +89,7 @@ def test_scores_are_ranked_by_their_worst_pair_and_cannot_stay_away_from_one():
 
 
 def test_without_a_natural_pair_nothing_is_ranked():
-    assert comparison.ranking(table(CELLS), []).empty
+    assert results.ranking(table(CELLS), []).empty
 
 
 DECODE = {
@@ -100,9 +101,9 @@ DECODE = {
 
 
 @pytest.mark.parametrize("shape", [(1, 9, 7), (3, 9, 7)], ids=["grey", "colour"])
-@pytest.mark.parametrize("name", list(codecs.CODECS))
+@pytest.mark.parametrize("name", list(complexity.CODECS))
 def test_a_codec_is_lossless_and_its_length_that_of_the_file(name, shape, monkeypatch):
-    pixels, files = codecs.pixels_of(np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)), []
+    pixels, files = complexity.pixels_of(np.random.RandomState(0).randint(0, 256, shape).astype(np.uint8)), []
     kept = lambda function: lambda *args, **settings: files.append(function(*args, **settings)) or files[-1]  # noqa: E731
     for encode in ("jpeg2k_encode", "jpegxl_encode"):
         monkeypatch.setattr(imagecodecs, encode, kept(getattr(imagecodecs, encode)))
@@ -112,8 +113,8 @@ def test_a_codec_is_lossless_and_its_length_that_of_the_file(name, shape, monkey
             files.append(self.getvalue())
             return super().tell()
 
-    monkeypatch.setattr(codecs.io, "BytesIO", File)
-    length = codecs.CODECS[name](pixels)
+    monkeypatch.setattr(complexity.io, "BytesIO", File)
+    length = complexity.CODECS[name](pixels)
     monkeypatch.undo()
     data = files[-1]
     assert length == len(data)
@@ -124,9 +125,9 @@ def test_a_codec_is_lossless_and_its_length_that_of_the_file(name, shape, monkey
 def test_code_lengths_are_in_nats_and_grow_with_what_there_is_to_say():
     rng = np.random.RandomState(0)
     images = np.stack([np.full((3, 16, 16), 5, np.uint8), rng.randint(0, 256, (3, 16, 16)).astype(np.uint8)])
-    lengths = codecs.lengths(images)
-    assert list(lengths) == list(codecs.CODECS) == list(codecs.versions())
-    assert lengths.loc[0, "png"] == pytest.approx(8 * np.log(2) * codecs.CODECS["png"](codecs.pixels_of(images[0])))
+    lengths = complexity.lengths(images)
+    assert list(lengths) == list(complexity.CODECS) == list(complexity.versions())
+    assert lengths.loc[0, "png"] == pytest.approx(8 * np.log(2) * complexity.CODECS["png"](complexity.pixels_of(images[0])))
     assert (lengths.loc[1] > lengths.loc[0]).all()
     assert (lengths.loc[1] >= 768 * np.log(256)).all()  # noise cannot be compressed
 
@@ -181,7 +182,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "metrics/scores").mkdir(parents=True)
     for name, outs in names.items():
         samples = {**SAMPLES, "mnist": SAMPLES["far"], "noise": SAMPLES["near"]}
-        found = comparison.compare(["mean", "typicality"], samples, "none", outs, 100, 0)
+        found = results.compare(["mean", "typicality"], samples, "none", outs, 100, 0)
         found.insert(0, "benchmark", name)
         found.to_csv(tmp_path / f"metrics/scores/{name}.csv", index=False)
     monkeypatch.chdir(tmp_path)
@@ -191,7 +192,7 @@ def project(tmp_path, monkeypatch):
 def test_rank_gathers_known_benchmarks_and_ranks_pictures_only(project):
     rank.main()
     table = pd.read_csv("metrics/scores.csv")
-    assert list(table.columns) == ["benchmark", *comparison.COLUMNS]
+    assert list(table.columns) == ["benchmark", *results.COLUMNS]
     assert set(table["benchmark"]) == {"toy"}
     assert set(table["out"]) == {"mnist", "noise"}
     worst = table[table["out"] == "mnist"].set_index("score")["auroc"].to_dict()
@@ -231,3 +232,30 @@ def test_rank_draws_a_map_also_where_no_set_is_of_pictures(project):
     rank.main()
     assert json.loads((project / "metrics/ranking.json").read_text())["worst"] == {}
     assert (project / "plots/scores/scores.png").stat().st_size > 5000
+
+
+def rows_of(values, model="vae", unit="bits_per_dim"):
+    return results.likelihood_rows(model, unit, "test", np.arange(len(values)), np.array(values))
+
+
+def test_a_histogram_integrates_to_the_share_of_images_it_covers():
+    table = results.histogram(rows_of([*RNG.normal(3.0, 0.5, 75), *[1e9] * 25]))
+    assert (table["density"] * results.BIN_WIDTH).sum() == pytest.approx(0.75, abs=1e-3)
+    assert len(table) < 200  # a bound may be anything: the table stays small
+    mean = (table["bits_per_dim"] * table["density"]).sum() / table["density"].sum()
+    assert mean == pytest.approx(3.0, abs=0.2)
+
+
+def test_sets_without_a_bin_and_other_units_leave_the_histogram_empty():
+    table = pd.concat([rows_of([1e9, 1e8]), rows_of([90.0, 100.0], "vae_binarised", "binary_bits_per_dim")])
+    assert results.histogram(table).empty
+
+
+def test_a_thinned_roc_curve_has_its_ends_and_its_area():
+    inside, outside = RNG.normal(0.0, 1.0, 2000), RNG.normal(1.0, 1.0, 2000)
+    table = results.roc_table({"noise": metrics.roc(inside, outside)})
+    assert len(table) <= results.ROC_POINTS
+    assert table[["fpr", "tpr"]].iloc[0].tolist() == [0.0, 0.0]
+    assert table[["fpr", "tpr"]].iloc[-1].tolist() == [1.0, 1.0]
+    area = np.trapezoid(table["tpr"], table["fpr"])
+    assert area == pytest.approx(metrics.auroc(inside, outside), abs=0.002)

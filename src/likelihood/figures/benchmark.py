@@ -1,13 +1,15 @@
-"""The figures: likelihood histograms in the manner of [1], loss curves, sample grids, contact sheets. Each
-returns a figure.
+"""The figures of a benchmark: likelihood histograms in the manner of [1], loss curves and sample grids from what DVCLive wrote of
+trainings, contact sheets, the heat map of scores. And how figures are saved.
 
 References:
     [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136, figure 2
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.image
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -40,6 +42,8 @@ LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
 EACH = 8  # images at either end of a contact sheet
 SIZE = 0.62  # inches of an image
 FRAME = 190  # grey of the frames
+DARK = 0.36  # from this distance to one half on, a cell is so dark that its number is white
+DPI = 150
 
 
 def colors(outs: Sequence[str]) -> dict[str, str]:
@@ -197,3 +201,87 @@ def strip(images: np.ndarray) -> np.ndarray:
     framed = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=FRAME)
     wide = np.concatenate([framed[0], *framed[1:, ..., 1:]], axis=2)
     return wide[0] if len(wide) == 1 else wide.transpose(1, 2, 0)
+
+
+def read_curve(folder: Path) -> pd.DataFrame:
+    """A training's curve, from its `plots`: columns epoch, images (seen by then), train, validation, unit."""
+    (train,) = (folder / "metrics" / "train").glob("*.tsv")
+    unit = train.stem
+    columns = {
+        "images": folder / "metrics" / "images.tsv",
+        "train": train,
+        "validation": train.parents[1] / "validation" / train.name,
+    }
+    curve = pd.DataFrame({name: pd.read_csv(path, sep="\t", index_col="step").iloc[:, -1] for name, path in columns.items()})
+    return curve.rename_axis("epoch").reset_index().assign(unit=unit)
+
+
+def read_grids(folder: Path, epoch_images: int) -> dict[str, np.ndarray]:
+    """A training's grids of samples by what their titles say of them, from its `plots`.
+
+    A model whose pictures are no samples (`picture` of models/shared/base.py) has a grid of samples beside them, the last.
+    """
+    samples = folder / "images" / "samples"
+    epochs = {int(path.stem.removeprefix("epoch_")): path for path in samples.glob("epoch_*.png")}
+    drawn = (samples / "drawn.png").exists()
+    meant = "means of pixels, " if drawn else ""
+    titles = {f"{meant}epoch {epoch}\n({epoch * epoch_images:,} images)": epochs[epoch] for epoch in sorted(epochs)}
+    if drawn:
+        titles["drawn pixels,\nbest epoch"] = samples / "drawn.png"
+    return {title: matplotlib.image.imread(path) for title, path in titles.items()}
+
+
+def of_models(folders: Mapping[str, Path], in_name: str) -> dict[str, Figure]:
+    """Curves and samples of several trainings, by row name; `folders` are their `plots`."""
+    curves = {row: read_curve(folder) for row, folder in folders.items()}
+    epoch_images = {row: int(curve["images"].iloc[0]) for row, curve in curves.items()}
+    grids = {row: read_grids(folder, epoch_images[row]) for row, folder in folders.items()}
+    return {
+        "curves": loss_curves(curves, in_name, epoch_images),
+        "samples": sample_grids(grids, in_name),
+    }
+
+
+def of_variant(folder: Path, row: str, in_name: str) -> dict[str, Figure]:
+    """Curves and samples of a variant, of each of its seeds if it names several; `folder` is that of its metrics."""
+    seeds = sorted(folder.glob("seed_*"), key=lambda path: int(path.name.removeprefix("seed_")))
+    rows = {f"{row}, {path.name.replace('_', ' ')}": path / "plots" for path in seeds} or {row: folder / "plots"}
+    return of_models(rows, in_name)
+
+
+def save(figures: Mapping[str, Figure], folder: Path, dpi: int = DPI) -> None:
+    """Write each figure to <name>.png, the same bytes every time."""
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=dpi, metadata={"Software": None})
+
+
+def heat_map(
+    table: pd.DataFrame, rows: Mapping[tuple[str, str], str], groups: Mapping[str, Sequence[tuple[str, str, str]]]
+) -> Figure:
+    """AUROC of every score and pair.
+
+    Arguments:
+        table: columns model, score, benchmark, out, auroc.
+        rows: titles by (model, score), from the top.
+        groups: by title, columns of the map as (benchmark, in-set, out-set); a gap stands between groups.
+    """
+    cells = table.set_index(["model", "score", "benchmark", "out"])["auroc"]
+    widths = [len(columns) for columns in groups.values()]
+    figure = Figure(figsize=(4.6 + 0.62 * sum(widths), 1.9 + 0.23 * len(rows)), layout="constrained")
+    axes = figure.subplots(1, len(groups), sharey=True, width_ratios=widths, squeeze=False)[0]
+    for ax, (title, columns) in zip(axes, groups.items(), strict=True):
+        values = np.array([[cells.get((*row, benchmark, out), np.nan) for benchmark, _, out in columns] for row in rows])
+        shown = ax.imshow(values, cmap="RdBu", vmin=0.0, vmax=1.0, aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                color = "white" if abs(value - 0.5) > DARK else "black"
+                ax.text(column, row, f"{value:.3f}"[:5], ha="center", va="center", fontsize=7, color=color)
+        labels = [f"{set_title(inside)} → {set_title(out)}" for _, inside, out in columns]
+        ax.set_xticks(range(len(columns)), labels, rotation=40, ha="left", rotation_mode="anchor", fontsize=8)
+        ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+        ax.set_xlabel(title)
+        for spine in ax.spines.values():
+            spine.set_visible(False)
+    axes[0].set_yticks(range(len(rows)), list(rows.values()), fontsize=8)
+    figure.colorbar(shown, ax=axes, shrink=0.4, label="AUROC; 0.5 is chance")
+    return figure
