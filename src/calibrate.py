@@ -1,4 +1,4 @@
-"""Stages `calibrate`, `evaluate_variant`: what a detector needs besides the weights, and how often it raises a false alarm.
+"""Stages `evaluate`, `evaluate_variant`: what a detector needs besides the weights, and how often it raises a false alarm.
 
 Reads data/scores/<benchmark>/in and data/processed/<benchmark>/in. The scored validation images are split in two, by a
 permutation drawn from `seed`. Writes to data/detectors/<benchmark>, or <benchmark>.<variant> for one variant, without any image,

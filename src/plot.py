@@ -1,7 +1,7 @@
 """Stage `plot`: the figures of one benchmark, in plots/<benchmark>/figures, and contact sheets, in plots/<benchmark>/contact.
 
-Reads the benchmark's tables, data/processed/<benchmark>, training curves and sample grids. Contact sheets have the most and least
-likely images of every set. As they show images of the data sets, they are neither committed nor shared.
+Reads the benchmark's tables and maps, data/processed/<benchmark>, training curves and sample grids. Contact sheets have the most
+and least likely images of every set. As they show images of the data sets, they are neither committed nor shared.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import pandas as pd
 from likelihood.common import images, params, stage
 from likelihood.common.params import MODELS
 from likelihood.figures import benchmark as figures
+from likelihood.figures import maps
 
 SHEET_DPI = 110
 
@@ -28,11 +29,15 @@ def main() -> None:
     auroc = pd.read_csv(plots / "tables" / "auroc.csv", index_col="out").to_dict()
     drawn = figures.of_models({model: Path("metrics") / benchmark / "train" / model / "plots" for model in MODELS}, entry["in"])
     drawn["likelihoods"] = figures.likelihood_histograms(table, entry["in"], entry["out"], auroc, values["plot"]["bins"])
-    with images.replaced(plots / "figures") as folder:
-        figures.save(drawn, folder)
     source = Path("data/processed") / benchmark
     x = {"test": images.load(source / "in" / "test.npy")}
     x |= {out: images.load(source / "out" / f"{out}.npy") for out in entry["out"]}
+    rows = {next(model for model in MODELS if row.startswith(model)): row for row in table["model"].unique()}
+    drawn["maps"] = maps.maps(
+        {name: mapped(x[name], Path("data/maps") / benchmark / f"{name}.npz") for name in x}, rows, entry["in"]
+    )
+    with images.replaced(plots / "figures") as folder:
+        figures.save(drawn, folder)
     with images.replaced(plots / "contact") as folder:
         for row, known in table.groupby("model", sort=False):
             figures.save({row: figures.contact_sheet(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI)
@@ -42,6 +47,13 @@ def seen(x: dict[str, np.ndarray], known: pd.DataFrame) -> dict[str, tuple[np.nd
     """The scored images of each set and their likelihoods under one model, from its rows of the table."""
     of_set = {name: known[known["set"] == name] for name in x}
     return {name: (np.array(x[name][rows["index"].to_numpy()]), rows["value"].to_numpy()) for name, rows in of_set.items()}
+
+
+def mapped(x: np.ndarray, path: Path) -> maps.Maps:
+    """The maps of a set, and the images that they are of."""
+    with np.load(path) as file:
+        means = {name.removeprefix("mean_"): file[name] for name in file.files if name.startswith("mean_")}
+        return maps.Maps(np.array(x[file["index"]]), {model: file[model] for model in means}, means)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     detect.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
     detect.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the smallest that can be told")
     detect.add_argument("--output", type=Path, help="write everything about every image to this .csv or .json")
+    detect.add_argument("--report", type=Path, help="write a page to look at, .html: the most outlying images, and why")
+    detect.add_argument("--maps", type=Path, help="write to this new folder where the bits of each image are, .npy and .png")
     shared = "Weights, detectors, scores, curves and tables come from the DVC remote, each checked against its MD5 in dvc.lock."
     pull = add("pull", "bring the shared results of benchmarks, enabled or not", example("likelihood pull cifar10_30k"), shared)
     pull.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help="names in dvc.lock; those of `run` by default")

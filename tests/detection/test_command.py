@@ -85,7 +85,7 @@ def test_no_letter_is_too_much_for_a_terminal():
     assert (done.returncode, done.stdout, done.stderr) == (0, "\\u65e5 caf\\xe9\n", "")
 
 
-WAIT = "Path('{0}').touch()\ncommand.unfinished.file = Path('{0}')\nprint(1, flush=True)\ntime.sleep(20)\nreturn 0"
+WAIT = "Path('{0}').touch()\ncommand.unfinished.places.add(Path('{0}'))\nprint(1, flush=True)\ntime.sleep(20)\nreturn 0"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -7,6 +7,7 @@ import torch
 
 from likelihood.common.errors import InputError
 from likelihood.detection.detector import Detector
+from likelihood.models.shared.base import LikelihoodModel
 from tests.helpers import ROOT, digits
 
 
@@ -44,6 +45,19 @@ def test_an_image_has_the_same_numbers_alone_and_among_others(small, detector):
     # Rounding differs with the number of rows of a product: a score may be a difference near 0, a p may pass by one more image.
     pd.testing.assert_frame_equal(alone.drop(columns=p), among.drop(columns=p), rtol=1e-5, atol=1e-5)
     pd.testing.assert_frame_equal(alone[p], among[p], rtol=0.0, atol=1.01 * detector.least_rate())
+
+
+def test_maps_add_up_to_the_likelihoods_and_a_model_without_places_is_named(small, detector, monkeypatch):
+    torch.set_default_dtype(torch.float32)
+    pixels = digits(small, "test")[:7]
+    found, maps = detector(pixels), detector.maps(detector.checked(pixels))
+    assert set(maps) == {"vae", "pixelcnn", "glow"}
+    for model, each in maps.items():
+        assert each.shape == (7, 28, 28)
+        np.testing.assert_allclose(each.sum(axis=(1, 2)), -found[f"{model}.bits_per_dim"] * 784 * np.log(2), rtol=1e-4)
+    assert detector.unmapped() == []
+    monkeypatch.setattr(type(detector.models["glow"]), "terms", LikelihoodModel.terms)
+    assert detector.unmapped() == ["glow"]
 
 
 def test_noise_is_flagged(small, detector):

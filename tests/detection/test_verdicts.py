@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +13,7 @@ from likelihood.detection import verdicts
 from tests.helpers import files
 
 ROWS = pd.DataFrame({"image": ["a", "b"], "flagged": [True, False], "glow.bits_per_dim": [1.25, 2.0], "glow.x.p": [0.01, 0.7]})
+BATCH = verdicts.Batch(ROWS, "glow.x", np.zeros((2, 1, 4, 4), np.uint8), dict)
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.json", "T.CSV"])
@@ -19,7 +21,7 @@ ROWS = pd.DataFrame({"image": ["a", "b"], "flagged": [True, False], "glow.bits_p
 def test_a_table_holds_every_row(tmp_path, name, batches):
     with verdicts.Table(tmp_path / name) as table:
         for _ in range(batches):
-            table.add(ROWS, "glow.x")
+            table.add(BATCH)
         assert files(tmp_path) == [f".{name}.partial"]
     assert files(tmp_path) == [name]
     if name.endswith("json"):
@@ -33,7 +35,7 @@ def test_a_table_holds_every_row(tmp_path, name, batches):
 def test_after_a_failure_the_older_table_is_as_it_was(tmp_path):
     (tmp_path / "t.csv").write_text("older")
     with contextlib.suppress(ZeroDivisionError), verdicts.Table(tmp_path / "t.csv") as table:
-        table.add(ROWS, "glow.x")
+        table.add(BATCH)
         raise ZeroDivisionError
     assert files(tmp_path) == ["t.csv"]
     assert (tmp_path / "t.csv").read_text() == "older"
@@ -47,24 +49,24 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, w
     monkeypatch.setattr(*((pd.DataFrame, "to_csv") if when == "write" else (os, "fsync")), full)
     sentence = r"t\.csv cannot be written \(No space left on device\)"
     with pytest.raises(InputError, match=sentence), verdicts.Table(tmp_path / "t.csv") as table:
-        table.add(ROWS, "glow.x")
+        table.add(BATCH)
     assert files(tmp_path) == []
 
 
 def test_what_a_killed_run_has_left_is_replaced(tmp_path):
     (tmp_path / ".t.csv.partial").write_text("half " * 1000)
     with verdicts.Table(tmp_path / "t.csv") as table:
-        table.add(ROWS, "glow.x")
+        table.add(BATCH)
     assert files(tmp_path) == ["t.csv"]
     assert (tmp_path / "t.csv").read_text() == ROWS.to_csv(index=False)
 
 
 def test_of_two_runs_at_once_the_second_is_refused_and_the_first_goes_on(tmp_path):
     with verdicts.Table(tmp_path / "t.csv") as table:
-        table.add(ROWS, "glow.x")
+        table.add(BATCH)
         with pytest.raises(InputError, match=r"t\.csv is being written by another run: wait for it, or name another file"):
             verdicts.Table(tmp_path / "t.csv")
-        table.add(ROWS, "glow.x")
+        table.add(BATCH)
     assert len(pd.read_csv(tmp_path / "t.csv")) == 4
     with verdicts.Table(tmp_path / "t.csv") as table:
         pass
@@ -100,7 +102,7 @@ def test_a_place_that_will_not_do_is_refused_when_it_is_named(tmp_path, name, mo
 
 def test_a_line_holds_the_verdict_the_likelihoods_and_the_name(capsys):
     with verdicts.Lines() as lines:
-        lines.add(ROWS, "glow.x")
+        lines.add(BATCH)
     assert capsys.readouterr().out == (
         "FLAGGED  p 0.0100  glow.bits_per_dim    1.250  a\nnormal   p 0.7000  glow.bits_per_dim    2.000  b\n"
     )

@@ -1,16 +1,12 @@
-"""What later work reads of a model: the terms of log p with their places, distributions of pixels, and gradients of the image.
-
-A map of log p adds the terms of a draw at their places, spreads what has none evenly, and combines draws by their weights.
-"""
+"""What others read of a model: the terms of log p with their places, distributions of pixels, and gradients of the image."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
-from likelihood.models.shared.base import PixelLikelihoodModel, image_generator, total
+from likelihood.models.shared.base import PixelLikelihoodModel, total
 from likelihood.models.shared.pixels import cdf, entropy, mean_and_variance
 from tests.builders import IDS, VARIANTS, build, images
 
@@ -23,24 +19,6 @@ PIXEL_MODELS = [
 every_pixel_model = pytest.mark.parametrize(
     ("name", "arguments"), PIXEL_MODELS, ids=[i for i, variant in zip(IDS, VARIANTS, strict=True) if variant in PIXEL_MODELS]
 )
-
-
-def spread(term, size):
-    """A term (B, h, w), or (B,), at every pixel of images of that size: (B, H, W) with the same sum."""
-    if term.dim() == 1:
-        term = term[:, None, None]
-    block = size[0] // term.shape[1] * (size[1] // term.shape[2])
-    return F.interpolate(term[:, None], size=size, mode="nearest")[:, 0] / block
-
-
-def log_prob_map(model, x, draws):
-    """A map (B, H, W) whose sum is log_prob: maps of the draws, combined by the softmax of their weights, and the rest evenly."""
-    noise = torch.stack([model.noise(draws, image_generator(image)) for image in x.numpy()], dim=1)
-    maps = torch.stack([sum(spread(t, x.shape[2:]) for t in model.terms(x, noise[k]).values()) for k in range(draws)])
-    weights = maps.sum(dim=(2, 3))  # (K, B)
-    combined = (torch.softmax(weights, dim=0)[..., None, None] * maps).sum(dim=0)
-    rest = torch.logsumexp(weights, dim=0) - math.log(draws) - combined.sum(dim=(1, 2))
-    return combined + rest[:, None, None] / combined[0].numel()
 
 
 @every_shape
@@ -56,14 +34,6 @@ def test_the_terms_have_places_and_add_up_to_the_weight_of_a_draw(name, argument
             assert shape[1] % term.shape[1] == shape[2] % term.shape[2] == 0, key
     torch.testing.assert_close(sum(total(term) for term in terms.values()), model(x, noise)["log_weight"])
     assert any(term.dim() == 3 for term in terms.values())
-
-
-@every_shape
-@every_model
-def test_a_map_of_log_p_adds_up_to_log_p(name, arguments, shape):
-    model, x = build(name, arguments, shape), images(3, shape)
-    with torch.no_grad():
-        torch.testing.assert_close(log_prob_map(model, x, draws=3).sum(dim=(1, 2)), model.log_prob(x, draws=3))
 
 
 @every_shape

@@ -24,6 +24,7 @@ LAYERS = [
     "settings",
     "training",
     "statistics",
+    "maps",
     "analyses",
     "scores",
     "evaluation",
@@ -32,7 +33,7 @@ LAYERS = [
 ]
 LAYERS += ["detection", "docs", "commands", "cli"]
 TORCHLESS = ["check", "download", "preprocess", "calibrate", "evaluate", "evaluate_variant", "evaluate_analysis", "plot", "rank"]
-NETWORKS = {"train.py", "score.py", "analyse.py"}  # import a family by its name
+NETWORKS = {"train.py", "score.py", "analyse.py", "map.py"}  # import a family by its name
 
 
 def module_file(name):
@@ -147,8 +148,8 @@ def test_the_house_keeps_its_measures(capsys):
         "Python files in src": len(sizes),
         "of at most 50 lines": sum(size <= 50 for size in sizes),
     }
-    limits = {"dvc.yaml": 400, "dvc.lock": 14_000, "params.yaml": 160, "stages": 17, "dep lines": 150}
-    limits |= {"Python files in src": 94, "of at most 50 lines": 20}
+    limits = {"dvc.yaml": 400, "dvc.lock": 14_000, "params.yaml": 160, "stages": 17, "dep lines": 160}
+    limits |= {"Python files in src": 90, "of at most 50 lines": 20}
     with capsys.disabled():
         print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))
     assert all(found[name] <= limits[name] for name in limits)

@@ -119,7 +119,7 @@ def test_a_benchmark_in_force_that_is_listed_too_has_its_pictures_once_and_every
     assert dom.count(">every score on every pair of sets (workspace)<") == 1
 
 
-STORY = ["likely", "scores", "samples", "learning"]
+STORY = ["likely", "maps", "scores", "samples", "learning"]
 
 
 def headings(dom):
@@ -133,6 +133,7 @@ def test_the_page_tells_the_story_in_order_and_leaves_nothing_out(page, tmp_path
     below = dict(zip(STORY, re.split(r'<h2 id="\w+">', dom)[1:], strict=True))
     assert 'id="How_likely' in below["likely"]
     assert below["likely"].count("_figures_likelihoods.png") == 5
+    assert "plots_fashion_mnist_figures_maps.png" in below["maps"]
     assert below["scores"].index("plots_scores_scores.png") < below["scores"].index('id="Flagging')
     assert "_figures_samples.png" in below["samples"]
     assert below["learning"].index('id="Loss_while') < below["learning"].index("_figures_curves.png")

@@ -64,6 +64,23 @@ def table_with_too_long_a_name(project):
     project.detect("--output", "x" * 250 + ".csv", "data/own/images")
 
 
+def report_of_another_kind(project):
+    project.detect("--report", "report.pdf", "data/own/images")
+
+
+def report_in_no_folder(project):
+    project.detect("--report", "no/report.html", "data/own/images")
+
+
+def nothing_to_report(project):
+    (project.folder / "data/own/some.txt").write_text("no picture")
+    project.detect("--report", "report.html", "--maps", "maps", "data/own/some.txt")
+
+
+def maps_over_other_files(project):
+    project.detect("--maps", "data/own", "data/own/images")
+
+
 def full_output(project):
     np.savez(project.folder / "data/own/some.npz", images=np.zeros((2, 28, 28), np.uint8))
     project.run(

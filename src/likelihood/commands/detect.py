@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,8 @@ from likelihood.common.errors import InputError
 from likelihood.data import pictures
 from likelihood.data.pictures import Shape, lossy, said, shown
 from likelihood.detection.command import FAILED
-from likelihood.detection.verdicts import Lines, Table
+from likelihood.detection.report import Report
+from likelihood.detection.verdicts import Batch, Lines, Maps, Output, Table
 
 if TYPE_CHECKING:  # PyTorch takes seconds: it is imported once all that can be wrong without it has been looked at
     from likelihood.detection.detector import Detector
@@ -95,7 +96,8 @@ class Seen:
     """
 
     def __init__(self, prepared: dict[str, float]) -> None:
-        self.flagged = self.images = self.skipped = self.unlike = 0
+        self.flagged = self.images = self.unlike = 0
+        self.skipped: list[str] = []  # why, of each
         self.kinds = {what: 0 for what, share in prepared.items() if share <= MOST}  # what the training set was not
         self.alike = pictures.Alike()
 
@@ -120,6 +122,22 @@ class Seen:
                 f"of {self.images} images {much}, unlike most that the models were trained on:"
                 " more are flagged than the rate says (docs/detect.md)"
             )
+
+
+class Mapped:
+    """The maps of a batch, computed when they are asked for, and once."""
+
+    def __init__(self, detector: "Detector", x: np.ndarray) -> None:
+        self.detector, self.x = detector, x
+        self.every: dict[str, np.ndarray] | None = None
+
+    def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Of the images in these rows."""
+        if self.every is None and len(rows) == len(self.x):
+            self.every = self.detector.maps(self.x)
+        if self.every is None:
+            return self.detector.maps(self.x[rows])
+        return {model: maps[rows] for model, maps in self.every.items()}
 
 
 def load(benchmark: str, models: list[str] | None) -> "Detector":
@@ -183,22 +201,31 @@ def project() -> Path:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at all images; the exit status."""
-    params.of_benchmark(params.load(project() / params.FILE), arguments.benchmark)
+    entry = params.of_benchmark(params.load(project() / params.FILE), arguments.benchmark)
     if arguments.rate is not None and not 0.0 < arguments.rate < 1.0:
         raise InputError(f"--rate is {arguments.rate:g}: it must be above 0 and below 1")
-    with Lines() if arguments.output is None else Table(arguments.output) as output:
+    with ExitStack() as stack:
+        outputs = [stack.enter_context(Lines() if arguments.output is None else Table(arguments.output))]
+        report = stack.enter_context(Report(arguments.report)) if arguments.report else None
+        outputs += [stack.enter_context(Maps(arguments.maps))] if arguments.maps else []
         found = files(arguments.images)
         detector = load(arguments.benchmark, arguments.model)
         score, rate = chosen(detector, arguments.score), told(detector, arguments.rate)
-        seen = judged(detector, score, rate, found, output)
+        if (arguments.maps or report) and (lacking := detector.unmapped()):
+            raise InputError(
+                f"{' and '.join(lacking)} has no map, as it does not say where its likelihood arises: use another --model"
+            )
+        seen = judged(detector, score, rate, found, [*outputs, *([report] if report else [])])
+        if report:
+            report.describe(entry["in"], rate, seen.skipped, list(seen.warnings()))
     for sentence in seen.warnings():
         print(f"warning: {sentence}", file=sys.stderr)
     flagged = f"{seen.flagged} of {seen.images} images flagged by {score}"
-    print(f"{flagged} at a rate of false alarms of {rate:g}; {seen.skipped} skipped", file=sys.stderr)
+    print(f"{flagged} at a rate of false alarms of {rate:g}; {len(seen.skipped)} skipped", file=sys.stderr)
     return FAILED if seen.skipped else FLAGGED if seen.flagged else 0
 
 
-def judged(detector: "Detector", score: str, rate: float, found: list[Path], output: Lines | Table) -> Seen:
+def judged(detector: "Detector", score: str, rate: float, found: list[Path], outputs: list[Output]) -> Seen:
     """Judge the images of files, write what is found, count it."""
     from likelihood.detection.detector import BATCH
 
@@ -207,12 +234,16 @@ def judged(detector: "Detector", score: str, rate: float, found: list[Path], out
         for batch in every:
             for bad in (image for image in batch if image.pixels is None):
                 tqdm.write(f"skipped: {bad.fault}", file=sys.stderr)
-                seen.skipped += 1
+                seen.skipped.append(bad.fault)
             good = [image for image in batch if image.pixels is not None]
             if good:
-                table = detector(np.stack([image.pixels for image in good]))
+                pixels = np.stack([image.pixels for image in good])
+                table = detector(pixels)
                 table.insert(0, "image", [image.name for image in good])
                 table.insert(1, "flagged", table[f"{score}.p"] <= rate)
-                output.add(table, score)
+                x = detector.checked(pixels)
+                mapped = Mapped(detector, x)
+                for output in outputs:
+                    output.add(Batch(table, score, x, mapped))
                 seen.add(good, int(table["flagged"].sum()))
     return seen

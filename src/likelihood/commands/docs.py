@@ -149,6 +149,17 @@ from `metrics/`.
 """
 
 
+def mapped(shown: Results) -> list[tuple[str, str, pd.DataFrame]]:
+    """In-set, out-set and maps of every pair that the claims are about, either way round, whose benchmark has maps."""
+    found = []
+    for swapped in (False, True):
+        for name, out in shown.pairs(swapped):
+            path = Path("metrics") / name / "maps.csv"
+            if path.exists():
+                found.append((shown.entries[name]["in"], out, pd.read_csv(path)))
+    return found
+
+
 def plots_page() -> str:
     """The page of `dvc plots show`: page.html with the files that it names, and the benchmarks that are always shown."""
     text = (PAGE / "page.html").read_text(encoding="utf-8")
@@ -179,6 +190,7 @@ def pages() -> dict[Path, str]:
             "scores": scorepage.ranked(scored, ranking, entries, scorepage.SHOWN),
         },
         DOCS / "science.md": {
+            "maps": tables.maps_table(mapped(shown)),
             "claims": claimpage.overview(shown, "claims.md"),
             "seeds": scorepage.ensembles(scored, seeds, bits, entries, MADE),
         },

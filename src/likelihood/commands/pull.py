@@ -17,7 +17,15 @@ from likelihood.commands.audit import load_lock
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 
-SHARED = ("data/models/", "data/scores/", "data/detectors/", "data/analyses/", "metrics/{}/train/", "plots/{}/tables")
+SHARED = (
+    "data/models/",
+    "data/scores/",
+    "data/detectors/",
+    "data/analyses/",
+    "data/maps/",
+    "metrics/{}/train/",
+    "plots/{}/tables",
+)
 IMAGES = ("data/raw/", "data/processed/")  # never shared
 
 

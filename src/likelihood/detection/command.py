@@ -7,6 +7,7 @@ of an import, and without a traceback; what is unfinished is removed first.
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -23,15 +24,15 @@ DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Unfinished:
-    """The file that is removed when a signal ends the process."""
+    """The files and folders that are removed when a signal ends the process."""
 
     def __init__(self) -> None:
-        self.file: Path | None = None
+        self.places: set[Path] = set()
         self.held, self.waiting = False, 0
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
-        """Let signals wait while the file comes, goes or is put in its place."""
+        """Let signals wait while a file or folder comes, goes or is put in its place."""
         self.held = True
         try:
             yield
@@ -50,9 +51,9 @@ class Unfinished:
     def die(self, number: int) -> NoReturn:
         """End by a signal."""
         signal.signal(number, signal.SIG_DFL)
-        with contextlib.suppress(OSError):
-            if self.file:
-                self.file.unlink(missing_ok=True)
+        for place in self.places:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
         if number != signal.SIGPIPE:
             with contextlib.suppress(OSError):  # not print: the signal may have come while it was at work
                 os.write(2, b"\ninterrupted\n" if os.isatty(2) else b"interrupted\n")  # a progress bar ends in no line break

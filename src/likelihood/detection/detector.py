@@ -19,6 +19,7 @@ from likelihood.common.errors import InputError
 from likelihood.common.units import bits_per_dim
 from likelihood.data.pictures import Shape
 from likelihood.evaluation.calibration import Calibration, samples
+from likelihood.maps.places import has_places, log_prob_map
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import complexity
@@ -32,8 +33,8 @@ class Detector:
 
     Arguments:
         models: models by name, in evaluation mode, on the device to use.
-        facts: detector.json of the stage `calibrate`.
-        calibration: the scores of these models, fitted and calibrated by that stage.
+        facts: detector.json, written by calibrate.py.
+        calibration: the scores of these models, fitted and calibrated by it.
     """
 
     def __init__(self, models: dict[str, LikelihoodModel], facts: dict[str, Any], calibration: Calibration) -> None:
@@ -113,6 +114,19 @@ class Detector:
         if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != wanted:
             raise InputError(f"the images are {pixels.dtype} of shape {pixels.shape}; they must be uint8 of shape (N, *{wanted})")
         return images.to_network(pixels)
+
+    def maps(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """By model, how much each pixel of uint8 images x (N, C, H, W) contributes to log_prob: (N, H, W) in nats."""
+        found = {}
+        for model, network in self.models.items():
+            draws, step = self.facts["models"][model]["draws"], network.core_batch
+            parts = [log_prob_map(network, torch.from_numpy(x[k : k + step]), draws) for k in range(0, len(x), step)]
+            found[model] = torch.cat(parts).cpu().numpy()
+        return found
+
+    def unmapped(self) -> list[str]:
+        """The models that do not say where their likelihood arises, and so have no maps."""
+        return [model for model, network in self.models.items() if not has_places(network)]
 
     def table(self, x: np.ndarray) -> pd.DataFrame:
         """Likelihoods, scores and p-values of a batch of uint8 images (N, C, H, W)."""

@@ -1,15 +1,25 @@
-"""Where verdicts go: lines on the standard output, or a file of everything."""
+"""Where verdicts go: lines on the standard output, a file of everything, a folder of maps; a report is in report.py.
+
+A file or folder is whole or not there at all: it is written beside its place and moved there at the end.
+"""
 
 import contextlib
 import fcntl
 import io
 import json
+import math
 import os
+import re
+import shutil
 import sys
+from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
+import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from likelihood.common.errors import InputError
@@ -19,6 +29,25 @@ from likelihood.detection.command import unfinished
 if TYPE_CHECKING:  # at run time a place is tried before anything large is imported
     import pandas as pd
 
+LONGEST = 60  # letters of an image's name that the names of its maps have
+
+
+class Batch(NamedTuple):
+    """Some images that were judged."""
+
+    table: "pd.DataFrame"  # a row per image: image (its name), flagged, likelihoods, scores, p
+    score: str  # the one that flags
+    pixels: np.ndarray  # uint8 (N, C, H, W)
+    maps: Callable[[np.ndarray], dict[str, np.ndarray]]  # of these rows, by model: (n, H, W), nats of log_prob per pixel
+
+
+def picture(nats: np.ndarray, channels: int) -> Image.Image:
+    """A map (H, W) of an image of so many channels, in grey: black is 0 bits/dim or less, white BLIND or more."""
+    from likelihood.figures.maps import BLIND
+
+    bits_per_dim = -nats / (channels * math.log(2.0))
+    return Image.fromarray(np.rint(255.0 * np.clip(bits_per_dim / BLIND, 0.0, 1.0)).astype(np.uint8))
+
 
 class Lines:
     """A line an image on the standard output, a batch at a time."""
@@ -27,18 +56,18 @@ class Lines:
         if sys.stdout is None:
             raise InputError("the standard output is closed: leave it open, or name a file with --output")
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
-    def add(self, table: "pd.DataFrame", score: str) -> None:
+    def add(self, batch: Batch) -> None:
         """Write some rows."""
-        likelihoods = [name for name in table if name.endswith((".bits_per_dim", ".binary_bits_per_dim"))]
+        likelihoods = [name for name in batch.table if name.endswith((".bits_per_dim", ".binary_bits_per_dim"))]
         lines = []
-        for row in table.to_dict("records"):
-            verdict, p = "FLAGGED" if row["flagged"] else "normal ", row[f"{score}.p"]
+        for row in batch.table.to_dict("records"):
+            verdict, p = "FLAGGED" if row["flagged"] else "normal ", row[f"{batch.score}.p"]
             lines.append("  ".join([verdict, f"p {p:.4f}", *(f"{name} {row[name]:8.3f}" for name in likelihoods), row["image"]]))
         try:
             with tqdm.external_write_mode():
@@ -51,17 +80,19 @@ class Lines:
             ) from None
 
 
-class Table:
-    """A file of everything about every image, .csv or .json, whole or not at all: written beside its place and moved there.
+class Whole:
+    """A file that is written whole or not at all.
 
     Whatever stands against it is found when it is made. Of two runs that write the same file at once the second is refused: the
     file beside is locked by who writes it. What a killed run has left there is not, and is taken over.
     """
 
+    suffixes: ClassVar[tuple[str, ...]]
+
     def __init__(self, path: Path) -> None:
-        if path.suffix.lower() not in (".csv", ".json"):
-            raise InputError(f"{shown(path)} must end in .csv or .json")
-        self.path, self.rows = path, 0
+        if path.suffix.lower() not in self.suffixes:
+            raise InputError(f"{shown(path)} must end in {' or '.join(self.suffixes)}")
+        self.path = path
         self.partial = path.with_name(f".{path.name}.partial")
         try:
             if path.is_dir():
@@ -74,7 +105,7 @@ class Table:
                 raise InputError(f"{shown(path)} is write-protected: change its permissions, or name another file")
             with unfinished.change():
                 self.file = self.locked()
-                unfinished.file = self.partial
+                unfinished.places.add(self.partial)
         except OSError as error:
             raise self.refusal(error) from None
 
@@ -101,21 +132,16 @@ class Table:
                 return open(descriptor, "w", encoding="utf-8", newline="")
             os.close(descriptor)
 
-    def __enter__(self) -> "Table":
+    def __enter__(self) -> Self:
         return self
 
-    def add(self, table: "pd.DataFrame", _score: str) -> None:
-        """Write some rows."""
-        try:
-            if self.path.suffix.lower() == ".csv":
-                table.to_csv(self.file, index=False, header=not self.rows)
-            else:
-                lines = [json.dumps(row) for row in table.to_dict("records")]
-                self.file.write((",\n" if self.rows else "[\n") + ",\n".join(lines))
-            self.file.flush()
-        except OSError as error:
-            raise self.refusal(error) from None
-        self.rows += len(table)
+    @abstractmethod
+    def add(self, batch: Batch) -> None:
+        """Take some rows."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Write what stands at the end."""
 
     def __exit__(self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         """Put the file in its place, or take it away. Until that is done it stays locked."""
@@ -123,7 +149,10 @@ class Table:
         with unfinished.change():
             try:
                 if kind is None:
-                    self.finish()
+                    self.end()
+                    self.file.flush()
+                    os.fsync(self.file.fileno())  # some file systems tell only then that there was no space
+                    os.replace(self.partial, self.path)
                     whole = True
             except OSError as error:
                 raise self.refusal(error) from None
@@ -133,14 +162,94 @@ class Table:
                         self.partial.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):
                     self.file.close()
-                unfinished.file = None
+                unfinished.places.discard(self.partial)
 
-    def finish(self) -> None:
-        """Write the end and move the file."""
+
+class Table(Whole):
+    """A file of everything about every image, .csv or .json."""
+
+    suffixes = (".csv", ".json")
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.rows = 0
+
+    def add(self, batch: Batch) -> None:
+        """Write some rows."""
+        try:
+            if self.path.suffix.lower() == ".csv":
+                batch.table.to_csv(self.file, index=False, header=not self.rows)
+            else:
+                lines = [json.dumps(row) for row in batch.table.to_dict("records")]
+                self.file.write((",\n" if self.rows else "[\n") + ",\n".join(lines))
+            self.file.flush()
+        except OSError as error:
+            raise self.refusal(error) from None
+        self.rows += len(batch.table)
+
+    def end(self) -> None:
+        """Write the end."""
         if self.path.suffix.lower() == ".json":
             self.file.write("\n]\n" if self.rows else "[]\n")
         elif not self.rows:
             self.file.write("image,flagged\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())  # some file systems tell only then that there was no space
-        os.replace(self.partial, self.path)
+
+
+class Maps:
+    """A new folder of the maps of every image (maps/places.py): <number>_<name>.<model>.npy and .png.
+
+    The array (H, W) is float32 and holds nats per pixel that add up to log_prob. The picture shows them in bits/dim, from black,
+    0, to white, 8, which is what a uniform model gives every value.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.partial, self.count = path, path.with_name(f".{path.name}.partial"), 0
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{shown(path)} is no folder: name another")
+        if path.exists() and any(path.iterdir()):
+            raise InputError(f"{shown(path)} is not empty: name a new folder")
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{shown(path.parent)} is not a folder: make it first")
+        try:
+            with unfinished.change():
+                shutil.rmtree(self.partial, ignore_errors=True)
+                self.partial.mkdir()
+                unfinished.places.add(self.partial)
+        except OSError as error:
+            raise self.refusal(error) from None
+
+    def refusal(self, error: OSError) -> InputError:
+        """The sentence for what the system says."""
+        return InputError(f"{shown(self.path)} cannot be written ({error.strerror}): change that, or name another folder")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, batch: Batch) -> None:
+        """Write the maps of some images."""
+        found = batch.maps(np.arange(len(batch.table)))
+        for row, name in enumerate(batch.table["image"]):
+            stem = re.sub(r"[^\w.-]+", "_", name.rsplit("/", 1)[-1])[:LONGEST]
+            try:
+                for model, maps in found.items():
+                    place = self.partial / f"{self.count:05d}_{stem}.{model}"
+                    np.save(place.with_name(f"{place.name}.npy"), maps[row].astype(np.float32))
+                    picture(maps[row], batch.pixels.shape[1]).save(place.with_name(f"{place.name}.png"))
+            except OSError as error:
+                raise self.refusal(error) from None
+            self.count += 1
+
+    def __exit__(self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        """Put the folder in its place, or take it away."""
+        with unfinished.change():
+            try:
+                if kind is None:
+                    os.replace(self.partial, self.path)
+            except OSError as error:
+                raise self.refusal(error) from None
+            finally:
+                shutil.rmtree(self.partial, ignore_errors=True)
+                unfinished.places.discard(self.partial)
+
+
+Output = Lines | Whole | Maps

@@ -1,15 +1,25 @@
 """Markdown tables of what `make bench` and `make quality` measured (bench/*.json, bench/results/*.json), of how many pictures
-are needed, and of how far a PixelCNN looks: the field of view of one pixel, measured by gradients.
+are needed, of where the bits of two sets are, and of how far a PixelCNN looks: the field of view of a pixel, by gradients.
 
     a pixel j is in the field of view of pixel i  ⇔  ∂ features_i / ∂ x_j ≠ 0
 
 Its weights are random there, for where a trained weight happens to be small a pixel still counts. The image is enlarged until it
 holds the whole field.
+
+A set has n_r of its pixels in region r, each of which costs b_r bits. Its difference from another one is split [1]:
+
+    Σ_r n'_r b'_r - Σ_r n_r b_r = Σ_r (n'_r - n_r) (b'_r + b_r) / 2  +  Σ_r (n'_r + n_r) / 2 (b'_r - b_r)
+
+into what the pixels are and what they cost.
+
+References:
+    [1] Components of a difference between two rates (Kitagawa, 1955), https://doi.org/10.1080/01621459.1955.10501299
 """
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 
 from likelihood.common import counts, params
@@ -161,3 +171,48 @@ def field_table(values: dict[str, Any], benchmarks: list[str]) -> str:
         for (colors, layers, dilation), architecture in sorted(found.items())
     ]
     return markdown.table("lrrrrr", ("images", "layers", "dilation", "rows above", "columns to the left", "to the right"), rows)
+
+
+def split(inside: pd.DataFrame, outside: pd.DataFrame) -> tuple[float, float]:
+    """How much of the difference in bits per pixel is from what the pixels are, and how much from what they cost.
+
+    Arguments:
+        inside, outside: columns pixels and bits_per_pixel of the same regions. Where a set has none of a region, the other's cost
+            stands for it.
+    """
+    n, m = inside["pixels"].to_numpy(), outside["pixels"].to_numpy()
+    b = inside["bits_per_pixel"].fillna(outside["bits_per_pixel"]).fillna(0.0).to_numpy()
+    c = outside["bits_per_pixel"].fillna(inside["bits_per_pixel"]).fillna(0.0).to_numpy()
+    return float(((m - n) * (b + c)).sum() / 2), float(((m + n) * (c - b)).sum() / 2)
+
+
+def maps_table(pairs: list[tuple[str, str, pd.DataFrame]]) -> str:
+    """The Markdown table of where the bits of two sets are.
+
+    Arguments:
+        pairs: in-set, out-set and metrics/<benchmark>/maps.csv of each.
+    """
+    regions = list(dict.fromkeys(region for _, _, table in pairs for region in table["region"]))
+    heads = (
+        "trained on → out-set",
+        "model",
+        *(f"{region}, % of pixels" for region in regions),
+        *(f"{region}, bits per pixel" for region in regions),
+        "difference, bits per pixel",
+        "by what the pixels are",
+        "by what they cost",
+    )
+    rows = []
+    for in_name, out, table in pairs:
+        for model, found in table.groupby("model", sort=False):
+            inside, outside = (
+                found[found["set"] == name].set_index("region")[["pixels", "bits_per_pixel"]].loc[regions]
+                for name in ("test", out)
+            )
+            shares = [f"{100 * one:.0f} → {100 * two:.0f}" for one, two in zip(inside["pixels"], outside["pixels"], strict=True)]
+            costs = zip(inside["bits_per_pixel"], outside["bits_per_pixel"], strict=True)
+            kinds, cost = split(inside, outside)
+            parts = [f"{value:+.2f}" for value in (kinds + cost, kinds, cost)]
+            title = f"{set_title(in_name)} → {set_title(out)}"
+            rows.append((title, model_title(model), *shares, *(f"{one:.2f} → {two:.2f}" for one, two in costs), *parts))
+    return markdown.table("ll" + "r" * (len(heads) - 2), heads, rows)

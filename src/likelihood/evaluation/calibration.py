@@ -114,7 +114,7 @@ def p_values(calibration: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 class Calibration:
-    """What a detector knows besides its models; the stage `calibrate` writes it to a folder.
+    """What a detector knows besides its models; calibrate.py writes it to a folder.
 
     Arguments:
         reference: statistics and code lengths of the images that scores are fitted on (`judges`).

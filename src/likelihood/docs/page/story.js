@@ -1,26 +1,37 @@
 // The story in order: every chart and picture goes below the heading that its name belongs to; one that stands twice (of a benchmark
 // that is run, and among the committed ones) is kept once. A picture says which benchmark it is of.
 const story = [
-  ["likely", "Which images do the models find likely?", /^How_likely|^plots_.*_likelihoods_png$/],
-  ["scores", "Scores that tell the sets apart", /^plots_scores_|^Flagging|_(gradients|regret)_scores_png$/],
-  ["samples", "What the models draw, by epoch", /^plots_.*_samples_png$/],
-  ["learning", "How they learned", /^Loss_while|^plots_.*_curves_png$/],
-  ["extremes", "The most and the least likely images of every set", /^plots_.*_contact_/],
-  ["claims", "Why: the paper's claims, one by one", /^plots_.*_claims_/],
-  ["more", "More", /./],
+  ["likely", "Which images do the models find likely?", /^How_likely|^plots_.*_likelihoods_png$/,
+    "An out-set to the left of the test images is found more likely than what the model was trained on."],
+  ["maps", "Where the bits of an image are", /^plots_.*_maps_png$/,
+    "The bits of all pixels add up to −log p. A flat background costs next to nothing, so an image with more of it is more likely."],
+  ["scores", "Scores that tell the sets apart", /^plots_scores_|^Flagging|_(gradients|regret)_scores_png$/,
+    "An AUROC of 1 tells two sets apart, 0.5 is chance, and below it the foreign images look more normal than the model’s own."],
+  ["samples", "What the models draw, by epoch", /^plots_.*_samples_png$/,
+    "Each row is a model, from its first epoch to its last: do its samples come to look like the images it was trained on?"],
+  ["learning", "How they learned", /^Loss_while|^plots_.*_curves_png$/,
+    "Lower is better. A validation curve that rises while the other falls would show that a model learns its images by heart."],
+  ["extremes", "The most and the least likely images of every set", /^plots_.*_contact_/,
+    "Likely images are plain, unlikely ones have much detail, whichever set they come from."],
+  ["claims", "Why: the paper’s claims, one by one", /^plots_.*_claims_/,
+    "What each picture shows of the claims of Nalisnick et al. (2019); docs/claims.md has the verdicts."],
+  ["more", "More", /./, ""],
 ];
 const main = document.querySelector("main"), links = [], seen = new Set();
 const twice = new Set();
 const parts = [...main.children].filter((part) => seen.has(part.id) ? (part.remove(), twice.add(part.id), false) : seen.add(part.id));
 // The committed figures that dvc.yaml always shows; of a benchmark that is run all others are, and these stand twice.
 const always = /^plots_([[always]])_figures_/;
-for (const [name, title, pattern] of story) {
+for (const [name, title, pattern, sentence] of story) {
   const here = parts.filter((part) => pattern.test(part.id));
   if (!here.length) continue;
   const heading = document.createElement("h2");
   heading.id = name;
   heading.textContent = title;
-  main.append(heading);
+  const meaning = document.createElement("p");
+  meaning.className = "meaning";
+  meaning.textContent = sentence;
+  main.append(heading, meaning);
   const place = (part) => !part.querySelector("img") ? 0 : twice.has(part.id) || !always.test(part.id) ? 1 : 2;
   here.sort((one, other) => place(one) - place(other));  // charts, then pictures of benchmarks that are run, then of others
   if (name === "scores") here.reverse();  // the table of all, then the curves of one score

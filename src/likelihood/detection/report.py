@@ -1,0 +1,129 @@
+"""`likelihood detect --report`: a page that shows the most outlying images first, each with a map of where its bits are.
+
+One file that needs no network. It has at most MOST images and about BYTES of them, those with the smallest p, whatever the number
+that was judged; so the memory that it takes does not grow either. Counts and the histogram of p are of all images.
+"""
+
+import base64
+import heapq
+import io
+import itertools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from likelihood.common.errors import InputError
+from likelihood.detection.verdicts import Batch, Whole, picture
+
+PAGE = Path(__file__).parent / "report_page"
+LIBRARIES = Path(__file__).parents[1] / "docs" / "page"  # Vega
+MOST, BYTES = 2000, 30_000_000
+BINS = 20  # of the histogram of p
+EXACT = "pixelcnn"  # whose map is shown first
+
+
+class Kept(NamedTuple):
+    """An image of the page; the order of these is that of how outlying they are, least first."""
+
+    rank: tuple[float, int]  # minus p, minus the number
+    entry: dict[str, Any]
+    size: int
+
+
+def encoded(picture: Image.Image) -> str:
+    """A picture as the end of a data URL of PNG."""
+    file = io.BytesIO()
+    picture.save(file, format="PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+class Report(Whole):
+    """The page."""
+
+    suffixes = (".html",)
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.kept: list[Kept] = []
+        self.size, self.counter = 0, itertools.count()
+        self.histogram = np.zeros(BINS, np.int64)
+        self.flagged = self.images = 0
+        self.score = ""
+        self.described: dict[str, Any] = {}
+        self.models: dict[str, str] = {}  # names of likelihoods in the table, by model
+
+    def add(self, batch: Batch) -> None:
+        """Count all images of a batch and keep the most outlying."""
+        table = batch.table
+        p = table[f"{batch.score}.p"].to_numpy()
+        self.score, self.images, self.flagged = batch.score, self.images + len(p), self.flagged + int(table["flagged"].sum())
+        self.histogram += np.histogram(p, bins=BINS, range=(0.0, 1.0))[0]
+        ends = (".bits_per_dim", ".binary_bits_per_dim")
+        self.models = {name.split(".")[0]: name for name in table if name.endswith(ends)}
+        ranks = [(-float(each), -next(self.counter)) for each in p]
+        order = sorted(range(len(p)), key=ranks.__getitem__, reverse=True)
+        rows = np.array(sorted(row for row in order[:MOST] if not self.full() or ranks[row] > self.kept[0].rank), dtype=int)
+        if not len(rows):
+            return
+        maps = batch.maps(rows)
+        for number, row in enumerate(rows):
+            image, found = batch.pixels[row], table.iloc[row]
+            shown = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+            entry = {
+                "name": found["image"],
+                "flagged": bool(found["flagged"]),
+                "p": round(float(p[row]), 5),
+                "bits": {model: round(float(found[name]), 3) for model, name in self.models.items()},
+                "image": encoded(shown),
+                "maps": {model: encoded(picture(each[number], len(image))) for model, each in maps.items()},
+            }
+            size = len(entry["image"]) + sum(map(len, entry["maps"].values()))
+            heapq.heappush(self.kept, Kept(ranks[row], entry, size))
+            self.size += size
+            while len(self.kept) > MOST or (self.size > BYTES and len(self.kept) > 1):
+                self.size -= heapq.heappop(self.kept).size
+
+    def full(self) -> bool:
+        """Whether a further image takes the place of another."""
+        return len(self.kept) >= MOST or self.size > 0.9 * BYTES
+
+    def describe(self, trained_on: str, rate: float, skipped: list[str], warnings: list[str]) -> None:
+        """What else the page says. Raises InputError where no image could be read.
+
+        Arguments:
+            trained_on: name of the in-set.
+            rate: of false alarms.
+            skipped: why files were skipped, of each.
+            warnings: what makes the verdicts doubtful.
+        """
+        if not self.images:
+            raise InputError(f"none of the files is an image that can be read: there is nothing to report ({skipped[0]})")
+        self.described = {"trained_on": trained_on, "rate": rate, "skipped": skipped, "warnings": warnings}
+
+    def end(self) -> None:
+        """Write the page."""
+        import jinja2
+
+        from likelihood.figures.titles import model_title, set_title
+
+        loader = jinja2.FileSystemLoader([PAGE, LIBRARIES])
+        environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+        environment.policies["json.dumps_kwargs"] = {}  # keys in their order
+        environment.globals["source"] = lambda name: loader.get_source(environment, name)[0]
+        edges = np.linspace(0.0, 1.0, BINS + 1)
+        bins = [
+            {"from": round(float(edges[k]), 4), "to": round(float(edges[k + 1]), 4), "images": int(count)}
+            for k, count in enumerate(self.histogram)
+        ]
+        entries = [kept.entry for kept in sorted(self.kept, reverse=True)]
+        data = {"images": entries, "bins": bins, "rate": self.described["rate"]}
+        titles = {model: model_title(model) for model in self.models}
+        first = EXACT if EXACT in titles else next(iter(titles))
+        described = {**self.described, "trained_on": set_title(self.described["trained_on"])}
+        counts = {"flagged": self.flagged, "images": self.images, "listed": len(entries)}
+        page = environment.get_template("report.html").render(
+            data=data, models=titles, first=first, score=self.score, **counts, **described
+        )
+        self.file.write(page)

@@ -1,0 +1,142 @@
+"""The report: the most outlying first, whole or not at all, safe whatever a file is called, and no larger than it may be."""
+
+import base64
+import contextlib
+import io
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from likelihood.common.errors import InputError
+from likelihood.detection import report
+from likelihood.detection.verdicts import Batch, Maps
+from tests.helpers import files
+
+SHAPE = (1, 6, 5)
+SCORE = "all.code_kde"
+rng = np.random.default_rng(0)
+
+
+def batch(p, names=None, shape=SHAPE):
+    """Images of these p."""
+    n = len(p)
+    columns = {"image": names or [f"{k}.png" for k in range(n)], "flagged": [each <= 0.05 for each in p]}
+    columns |= {"vae.bits_per_dim": np.linspace(1, 2, n), "pixelcnn.bits_per_dim": np.linspace(3, 4, n), f"{SCORE}.p": p}
+    x = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
+
+    def maps(rows):
+        return {
+            model: np.full((len(rows), *shape[1:]), -8 * np.log(2) * value) for model, value in (("vae", 1), ("pixelcnn", 0.5))
+        }
+
+    return Batch(pd.DataFrame(columns), SCORE, x, maps)
+
+
+def written(path, batches):
+    """The page of these batches: its text, and the data in it."""
+    with report.Report(path) as page:
+        for each in batches:
+            page.add(each)
+        page.describe("fashion_mnist", 0.05, [], [])
+    text = path.read_text(encoding="utf-8")
+    return text, json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+
+
+def test_the_most_outlying_come_first_and_every_image_counts(tmp_path):
+    text, data = written(tmp_path / "r.html", [batch([0.5, 0.01, 0.9]), batch([0.02, 1.0])])
+    assert [entry["p"] for entry in data["images"]] == [0.01, 0.02, 0.5, 0.9, 1.0]
+    assert [entry["flagged"] for entry in data["images"]] == [True, True, False, False, False]
+    assert sum(each["images"] for each in data["bins"]) == 5
+    assert data["bins"][0]["images"] == 2
+    assert "<strong>2</strong> of 5 images flagged" in text
+    assert files(tmp_path) == ["r.html"]
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 5), (3, 6, 5)])
+def test_an_entry_has_the_picture_itself_and_maps_on_one_scale(tmp_path, shape):
+    each = batch([0.3], shape=shape)
+    _, data = written(tmp_path / "r.html", [each])
+    (entry,) = data["images"]
+
+    def picture(text):
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]))
+
+    seen = picture(entry["image"])
+    np.testing.assert_array_equal(
+        seen if shape[0] == 1 else seen.transpose(2, 0, 1), each.pixels[0, 0] if shape[0] == 1 else each.pixels[0]
+    )
+    levels = {model: set(picture(found).ravel().tolist()) for model, found in entry["maps"].items()}
+    assert levels == ({"vae": {255}, "pixelcnn": {128}} if shape[0] == 1 else {"vae": {85}, "pixelcnn": {43}})
+    assert entry["bits"] == {"vae": 1.0, "pixelcnn": 3.0}
+
+
+def test_more_images_than_fit_are_cut_to_the_most_outlying_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "MOST", 4)
+    p = rng.permutation(np.arange(1, 31) / 31)
+    text, data = written(tmp_path / "r.html", [batch(list(p[k : k + 10])) for k in range(0, 30, 10)])
+    assert [entry["p"] for entry in data["images"]] == pytest.approx([k / 31 for k in range(1, 5)], abs=1e-5)
+    assert sum(each["images"] for each in data["bins"]) == 30
+    assert "The list has the 4 most outlying images; the counts are of all." in text
+    monkeypatch.setattr(report, "MOST", 2000)
+    monkeypatch.setattr(report, "BYTES", 3000)
+    text, data = written(tmp_path / "s.html", [batch(list(p[k : k + 10])) for k in range(0, 30, 10)])
+    assert 1 < len(data["images"]) < 30
+    assert data["images"][0]["p"] == pytest.approx(1 / 31, abs=1e-5)
+
+
+def test_a_name_is_text_whatever_it_holds(tmp_path):
+    name = "</script><img src=x onerror=alert(1)>\"'&.png"
+    text, data = written(tmp_path / "r.html", [batch([0.01], [name])])
+    assert data["images"][0]["name"] == name
+    assert "<img src=x" not in text
+
+
+def test_nothing_that_can_be_read_is_one_sentence_and_no_file(tmp_path):
+    nothing = "none of the files is an image that can be read: there is nothing to report (a.png is damaged)"
+    with pytest.raises(InputError, match=re.escape(nothing)), report.Report(tmp_path / "r.html") as page:
+        page.describe("fashion_mnist", 0.05, ["a.png is damaged"], [])
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("r.htm", "r.htm must end in .html"), ("no/r.html", "no is not a folder: make it first")]
+)
+def test_a_place_for_a_report_that_will_not_do_is_refused(tmp_path, name, message):
+    with pytest.raises(InputError, match=message):
+        report.Report(tmp_path / name)
+
+
+def test_a_folder_of_maps_has_an_array_and_a_picture_for_every_image_and_model(tmp_path):
+    with Maps(tmp_path / "maps") as maps:
+        maps.add(batch([0.1, 0.2], ["a/b/sh irt.png", "x" * 300]))
+        maps.add(batch([0.3], ["two.tiff[1]"]))
+        assert not (tmp_path / "maps").exists()
+    found = files(tmp_path / "maps")
+    assert found[:4] == [f"00000_sh_irt.png.{model}.{kind}" for model in ("pixelcnn", "vae") for kind in ("npy", "png")]
+    assert len(found) == 12
+    assert any(name.startswith("00002_two.tiff_1_.vae") for name in found)
+    nats = np.load(tmp_path / "maps/00000_sh_irt.png.vae.npy")
+    assert nats.dtype == np.float32
+    np.testing.assert_allclose(nats.sum(), -8 * np.log(2) * 30, rtol=1e-6)
+    assert np.asarray(Image.open(tmp_path / "maps/00000_sh_irt.png.vae.png", formats=["PNG"])).min() == 255
+
+
+def test_maps_never_take_the_place_of_anything(tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/kept.txt").write_text("kept")
+    (tmp_path / "file").write_text("kept")
+    for name, message in (
+        ("old", "old is not empty: name a new folder"),
+        ("file", "file is no folder"),
+        ("no/maps", "is not a folder: make"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Maps(tmp_path / name)
+    with contextlib.suppress(ZeroDivisionError), Maps(tmp_path / "maps") as maps:
+        maps.add(batch([0.1]))
+        raise ZeroDivisionError
+    assert files(tmp_path) == ["file", "old/kept.txt"]

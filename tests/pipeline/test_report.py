@@ -1,0 +1,71 @@
+"""The report of a detector in a real browser: it draws without an error or a request, and fits a laptop and a phone."""
+
+import re
+
+import pytest
+from PIL import Image
+
+from tests.helpers import digits
+from tests.pipeline.test_page import browse
+
+
+@pytest.fixture(scope="module")
+def report(small, tmp_path_factory):
+    """Of 40 digits and 30 pictures of noise, more than are drawn at first."""
+    folder = tmp_path_factory.mktemp("report")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for number, x in enumerate(digits(small, "test")[:40]):
+        Image.fromarray(x).save(pictures / f"digit{number:02d}.png")
+    for number, x in enumerate(digits(small, "noise", "out")[:30]):
+        Image.fromarray(x).save(pictures / f"noise{number:02d}.png")
+    page = folder / "report.html"
+    done = small.likelihood(
+        "detect", "--benchmark", "mnist_5k", "--rate", "0.1", "--report", page, "--maps", folder / "maps", pictures
+    )
+    assert done.returncode == 1, done.stderr
+    assert len(list((folder / "maps").glob("*.npy"))) == 70 * 3
+    return page
+
+
+def test_the_report_draws_its_images_and_histogram_without_an_error_or_a_request(report, tmp_path):
+    dom, console, asked = browse(report, tmp_path)
+    assert not console
+    assert not asked
+    assert dom.count('class="marks"') == 1
+    items = re.findall(r"<li.*?</li>", dom, re.S)
+    assert len(items) >= 60
+    assert all('class="map"' in item for item in items)
+    assert all("noise" in item for item in items[:5]), "the odd ones come first"
+    assert "of 70 images flagged" in dom
+
+
+@pytest.mark.parametrize("width", [390, 1366])
+def test_the_report_fits_the_screen(report, tmp_path, width):
+    """In a frame of that width, for a window of the browser is no narrower than 500."""
+    measure = """<script>document.title = document.documentElement.scrollWidth + " of " + window.innerWidth;
+    parent.postMessage(document.title, "*")</script></body>"""
+    before, _, after = report.read_text(encoding="utf-8").rpartition("</body>")
+    (tmp_path / "measured.html").write_text(before + measure + after, encoding="utf-8")
+    frame = f'''<iframe width="{width}" height="700" src="measured.html"></iframe>
+    <script>onmessage = (event) => {{ document.title = event.data; }}</script>'''
+    (tmp_path / "frame.html").write_text(f"<title></title>{frame}")
+    found, screen = re.search(r"<title>(\d+) of (\d+)</title>", browse(tmp_path / "frame.html", tmp_path)[0]).groups()
+    assert int(found) <= int(screen) <= width
+
+
+def test_what_the_form_asks_for_is_shown(report, tmp_path):
+    act = """<script>
+    form.elements.flagged.checked = true; form.elements.sort.value = "name"; form.elements.map.value = "";
+    form.dispatchEvent(new Event("input"));
+    form.elements.map[0].dispatchEvent(new Event("input", {bubbles: true}));
+    </script></body>"""
+    before, _, after = report.read_text(encoding="utf-8").rpartition("</body>")
+    (tmp_path / "acted.html").write_text(before + act + after, encoding="utf-8")
+    dom, console, _ = browse(tmp_path / "acted.html", tmp_path)
+    assert not console
+    items = re.findall(r"<li.*?</li>", dom, re.S)
+    assert items
+    assert all("flagged, p" in item and 'class="map"' in item and "hidden" in item for item in items)
+    names = [re.search(r"(?:digit|noise)\d\d", item)[0] for item in items]
+    assert names == sorted(names)
