@@ -21,11 +21,16 @@ SCORE = "all.code_kde"
 rng = np.random.default_rng(0)
 
 
-def batch(p, names=None, shape=SHAPE):
+def batch(p, names=None, shape=SHAPE, scores=None):
     """Images of these p."""
     n = len(p)
     columns = {"image": names or [f"{k}.png" for k in range(n)], "flagged": [each <= 0.05 for each in p]}
-    columns |= {"vae.bits_per_dim": np.linspace(1, 2, n), "pixelcnn.bits_per_dim": np.linspace(3, 4, n), f"{SCORE}.p": p}
+    columns |= {
+        "vae.bits_per_dim": np.linspace(1, 2, n),
+        "pixelcnn.bits_per_dim": np.linspace(3, 4, n),
+        f"{SCORE}.p": p,
+        SCORE: scores or [0.0] * n,
+    }
     x = rng.integers(0, 256, (n, *shape), dtype=np.uint8)
 
     def maps(rows):
@@ -54,6 +59,11 @@ def test_the_most_outlying_come_first_and_every_image_counts(tmp_path):
     assert data["bins"][0]["images"] == 2
     assert "<strong>2</strong> of 5 images flagged" in text
     assert files(tmp_path) == ["r.html"]
+
+
+def test_of_images_with_the_same_p_the_one_with_the_higher_score_comes_first(tmp_path):
+    _, data = written(tmp_path / "r.html", [batch([0.1, 0.1, 0.1, 0.2], list("abcd"), scores=[1.0, 3.0, 2.0, 9.0])])
+    assert [entry["name"] for entry in data["images"]] == ["b", "c", "a", "d"]
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 5), (3, 6, 5)])

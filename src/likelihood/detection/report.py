@@ -27,7 +27,7 @@ EXACT = "pixelcnn"  # whose map is shown first
 class Kept(NamedTuple):
     """An image of the page; the order of these is that of how outlying they are, least first."""
 
-    rank: tuple[float, int]  # minus p, minus the number
+    rank: tuple[float, float, int]  # minus p; of equal ones the score; minus the number
     entry: dict[str, Any]
     size: int
 
@@ -62,7 +62,7 @@ class Report(Whole):
         self.histogram += np.histogram(p, bins=BINS, range=(0.0, 1.0))[0]
         ends = (".bits_per_dim", ".binary_bits_per_dim")
         self.models = {name.split(".")[0]: name for name in table if name.endswith(ends)}
-        ranks = [(-float(each), -next(self.counter)) for each in p]
+        ranks = [(-float(one), float(score), -next(self.counter)) for one, score in zip(p, table[batch.score], strict=True)]
         order = sorted(range(len(p)), key=ranks.__getitem__, reverse=True)
         rows = np.array(sorted(row for row in order[:MOST] if not self.full() or ranks[row] > self.kept[0].rank), dtype=int)
         if not len(rows):
