@@ -51,7 +51,7 @@ def seen(x: dict[str, np.ndarray], known: pd.DataFrame) -> dict[str, tuple[np.nd
 
 def mapped(x: np.ndarray, path: Path) -> maps.Maps:
     """The maps of a set, and the images that they are of."""
-    with np.load(path) as file:
+    with np.load(path, allow_pickle=False) as file:
         means = {name.removeprefix("mean_"): file[name] for name in file.files if name.startswith("mean_")}
         return maps.Maps(np.array(x[file["index"]]), {model: file[model] for model in means}, means)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from likelihood.common import params
 from likelihood.settings import resolve
+from tests import warm
 from tests.helpers import ROOT, git
 
 SMALL = {
@@ -64,9 +65,12 @@ def replaced(text, changes):
     return text
 
 
-def environment():
-    """That of a stage: this Python first, two threads, or one beside the tests of another process."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def environment(warmed=True):
+    """That of a stage: this Python first, which starts scripts warm; two threads, or one beside the tests of another process.
+
+    What is killed with all that it has started must not be warm: the script is a child of another process.
+    """
+    path = os.pathsep.join([*([warm.folder()] if warmed else []), str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"}
 
 
@@ -123,7 +127,7 @@ class Workspace:
     def likelihood(self, *arguments, **variables):
         """The end of the console command, run with this folder's package."""
         return subprocess.run(
-            [sys.executable, "-m", "likelihood.cli", *map(str, arguments)],
+            [f"{warm.folder()}/python", "-m", "likelihood.cli", *map(str, arguments)],
             cwd=self.folder,
             env={**environment(), "PYTHONPATH": str(self.folder / "src"), **variables},
             capture_output=True,

@@ -58,7 +58,7 @@ def test_the_maps_of_a_pipeline_add_up_to_what_was_scored(small):
             mean = (rows["pixels"] * rows["bits_per_pixel"].fillna(0.0)).sum()
             scored = pd.read_parquet(small.folder / f"data/scores/mnist_5k/{side}/{model}/{name}.parquet").set_index("index")
             assert mean == pytest.approx(-scored["log_prob"].mean() / facts["dims"] / math.log(2.0), rel=1e-3)
-            with np.load(small.folder / f"data/maps/mnist_5k/{name}.npz") as file:
+            with np.load(small.folder / f"data/maps/mnist_5k/{name}.npz", allow_pickle=False) as file:
                 bits, index = file[model], file["index"]
                 assert file[f"mean_{model}"].shape == bits.shape[1:] == (28, 28)
                 assert file[f"mean_{model}"].mean() == pytest.approx(mean, rel=1e-3)

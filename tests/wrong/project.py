@@ -51,13 +51,13 @@ class Project(Workspace):
     def stage(self, script, *arguments, **options):
         """Run a stage's script after `check`, which stands before all of them."""
         for each in [("check.py",), (script, *arguments)]:
-            self.run(sys.executable, f"src/{each[0]}", *each[1:], **options)
+            self.run("python", f"src/{each[0]}", *each[1:], **options)
             if self.status:
                 return
 
     def likelihood(self, *arguments, **options):
         """The console command, with this folder's package."""
-        self.run(sys.executable, "-m", "likelihood.cli", *arguments, PYTHONPATH=str(self.folder / "src"), **options)
+        self.run("python", "-m", "likelihood.cli", *arguments, PYTHONPATH=str(self.folder / "src"), **options)
 
     def repro(self, *arguments, **options):
         self.run(sys.executable, "-m", "dvc", "repro", *arguments, **options)
