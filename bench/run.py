@@ -24,6 +24,7 @@ from bench.peers import NormflowsGlow
 from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.product import product
 from bench.sides import Group, Side
+from likelihood.maps.places import maps_of
 from likelihood.models.glow.model import Glow
 from likelihood.models.pixelcnn.model import PixelCNN
 from likelihood.models.shared.base import LikelihoodModel
@@ -183,7 +184,37 @@ def vae(images: int) -> list[Comparison]:
     return [Comparison("VAE 784-400-20, an epoch", "DataLoader loop", loop, usual, (count(ours), count(theirs)), note)]
 
 
-GROUPS = (glow, pixelcnn, sampling, functools.partial(vae, 12_800), functools.partial(product, 128, 400, 1568))
+def mapping(images: int) -> list[Comparison]:
+    """Maps of where the bits of images are, against scoring the same images with one draw."""
+    models = {
+        "VAE 784-400-20": VAE(SHAPE, network="dense", hidden=400, latent=20, likelihood="logistic"),
+        "Gated PixelCNN 6×32": PixelCNN(SHAPE, 6, 32, 4, "mixture"),
+        "Glow 2×16×64": Glow(SHAPE, scales=2, steps=16, hidden=64, coupling="affine", preprocessing="logit", dequantization=4),
+    }
+    models["Glow 2×16×64"].initialize(pictures(64), models["Glow 2×16×64"].noise(64, np.random.default_rng(0)))
+    x = pictures(images).numpy()
+
+    def maps(model: LikelihoodModel) -> Work:
+        def work() -> float:
+            maps_of(model, x, 1, "maps")
+            return images
+
+        return work
+
+    return [
+        Comparison(f"{name}, maps", "its own scoring with one draw", maps(model), scoring(model, images), (count(model),) * 2)
+        for name, model in models.items()
+    ]
+
+
+GROUPS = (
+    glow,
+    pixelcnn,
+    sampling,
+    functools.partial(vae, 12_800),
+    functools.partial(product, 128, 400, 1568),
+    functools.partial(mapping, 1000),
+)
 
 
 def measured(group: Group, rounds: int) -> list[dict[str, Any]]:
