@@ -17,6 +17,13 @@ const story = [
     "What each picture shows of the claims of Nalisnick et al. (2019); docs/claims.md has the verdicts."],
   ["more", "More", /./, ""],
 ];
+const see = {
+  constants: "Images of one grey: the lower a curve, the more likely. Where it is below the test images, nothing beats no content.",
+  contrast: "From left to right the contrast fades: a curve that falls says that images become more likely as they lose content.",
+  entropy: "A set further left compresses better. Where the points rise to the right, likelihood follows compressibility.",
+  split: "log p(x) of the flow is the sum of these parts: the part in which the foreign set is ahead is what favours it.",
+  training: "If the curve of the foreign set is below that of the test images from the start, early stopping cannot help.",
+};
 const main = document.querySelector("main"), links = [], seen = new Set();
 const twice = new Set();
 const parts = [...main.children].filter((part) => seen.has(part.id) ? (part.remove(), twice.add(part.id), false) : seen.add(part.id));
@@ -49,4 +56,8 @@ for (const picture of document.querySelectorAll("main img")) {
   const of = found[1].replace(/\/(claims|figures|contact)$/, "");
   label.textContent = `${of === "scores" ? "every score on every pair of sets" : `${of}: ${found[2]}`} (${label.textContent})`;
   picture.alt = label.textContent;
+  if (!(found[2] in see)) continue;
+  const sentence = document.createElement("p");
+  sentence.textContent = see[found[2]];
+  picture.before(sentence);
 }
