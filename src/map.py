@@ -4,10 +4,10 @@ Reads data/settings/<benchmark>/<model>/scoring.json, the best weights of the th
 images stand for the test images and for every out-set. Writes
 
     data/maps/<benchmark>/<set>.npz    index: positions in their set of the SHOWN images: the most likely one under the PixelCNN,
-                                       the first ones of the random choice, the least likely one; <model>: their maps (n, H, W);
+                                       the first of the random choice, the least likely one; <model>: their maps (n, H, W);
                                        mean_<model>: the mean map (H, W) of all; in bits per pixel
-    metrics/<benchmark>/maps.csv       model, set, region; pixels: the region's share of the pixels; bits_per_pixel: their mean;
-                                       bits: the region's share of the set's bits
+    metrics/<benchmark>/maps.csv       model, unit, set, region; pixels: the region's share of the pixels; bits_per_pixel: their
+                                       mean; bits: the region's share of the set's bits
 """
 
 import argparse
@@ -18,12 +18,13 @@ import numpy as np
 import pandas as pd
 
 from likelihood.common import images, params, selection, stage
+from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.maps.places import REGIONS, has_places, maps_of, regions
 from likelihood.models.shared import checkpoint
 from likelihood.statistics.measure import sets_of
 
-IMAGES, SHOWN = 500, 4
+IMAGES, SHOWN = 500, 3
 DIGITS = 4
 JUDGE = "pixelcnn"  # whose likelihood is exact, and says which images are shown
 
@@ -59,6 +60,8 @@ def main() -> None:
             models[name] = model
         else:
             print(f"{name} is left out: it does not say where its likelihood arises")
+    if not models:
+        raise InputError("no model says where its likelihood arises: there is nothing to map")
     tables, arrays = [], {}
     first = next(iter(models.values()))
     every = {
@@ -79,9 +82,9 @@ def main() -> None:
         arrays[stem] = {"index": index[rows][kept]}
         arrays[stem] |= {name: found[kept].astype(np.float32) for name, found in bits.items()}
         arrays[stem] |= {f"mean_{name}": found.mean(axis=0).astype(np.float32) for name, found in bits.items()}
-        tables += [shares(found, region).assign(model=name, set=stem) for name, found in bits.items()]
+        tables += [shares(found, region).assign(model=name, unit=models[name].unit, set=stem) for name, found in bits.items()]
         print(f"{stem}: maps of {len(rows)} images", flush=True)
-    table = pd.concat(tables, ignore_index=True)[["model", "set", "region", "pixels", "bits_per_pixel", "bits"]]
+    table = pd.concat(tables, ignore_index=True)[["model", "unit", "set", "region", "pixels", "bits_per_pixel", "bits"]]
     with images.replaced(Path("data/maps") / benchmark) as folder:
         for stem, found in arrays.items():
             np.savez_compressed(folder / f"{stem}.npz", **found)

@@ -32,10 +32,10 @@ def main() -> None:
     source = Path("data/processed") / benchmark
     x = {"test": images.load(source / "in" / "test.npy")}
     x |= {out: images.load(source / "out" / f"{out}.npy") for out in entry["out"]}
-    rows = {next(model for model in MODELS if row.startswith(model)): row for row in table["model"].unique()}
-    drawn["maps"] = maps.maps(
-        {name: mapped(x[name], Path("data/maps") / benchmark / f"{name}.npz") for name in x}, rows, entry["in"]
-    )
+    found = {name: mapped(x[name], Path("data/maps") / benchmark / f"{name}.npz") for name in x}
+    units = table.groupby("model", sort=False)["unit"].first()
+    models = {name: next(maps.Model(*each) for each in units.items() if each[0].startswith(name)) for name in found["test"].means}
+    drawn["maps"] = maps.maps(found, models, entry["in"])
     with images.replaced(plots / "figures") as folder:
         figures.save(drawn, folder)
     with images.replaced(plots / "contact") as folder:

@@ -11,7 +11,9 @@ import importlib
 import io
 import json
 import os
+import random
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,7 +37,10 @@ with socket.socket(socket.AF_UNIX) as there:
     request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(there, [len(request).to_bytes(8, "big")], [0, 1, 2])
     there.sendall(request)
-    pid = int.from_bytes(there.recv(8), "big")
+    head = there.recv(8)
+    if len(head) < 8:
+        sys.exit("the warm Python has ended")
+    pid = int.from_bytes(head, "big")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: os.kill(pid, number))
     status = there.recv(1)
@@ -54,6 +59,7 @@ def folder() -> str:
     process = subprocess.Popen(
         [sys.executable, __file__, place], stdout=subprocess.PIPE, env=environment, start_new_session=True, cwd=made
     )
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
     atexit.register(process.kill)
     assert process.stdout.readline() == b"ready\n"
     return str(made)
@@ -78,6 +84,7 @@ def serve(place: str) -> None:
 
 def run(there: socket.socket) -> None:
     """Do what is asked for, as a new Python would, and end."""
+    import numpy as np
     import torch
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -99,6 +106,9 @@ def run(there: socket.socket) -> None:
     sys.stderr = io.TextIOWrapper(
         io.BufferedWriter(io.FileIO(2, "w", closefd=False)), encoding, "backslashreplace", line_buffering=True
     )
+    random.seed()
+    np.random.seed()
+    torch.seed()
     torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     module = arguments[0] == "-m"
     sys.argv = arguments[1:] if module else arguments

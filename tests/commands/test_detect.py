@@ -2,18 +2,23 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from likelihood import cli
+from likelihood.commands import detect as command
+from likelihood.common.errors import InputError
 from tests.clone import environment
-from tests.helpers import digits
+from tests.helpers import ROOT, digits
 
 BENCHMARK = ("--benchmark", "mnist_5k")
 ONE = ("--model", "glow", "--model", "glow")  # a name given twice is one
@@ -71,6 +76,42 @@ def test_a_csv_and_a_json_file_hold_everything_and_one_model_may_be_enough(small
     assert sorted(os.listdir(tmp_path)) == ["found.csv", "found.json"]
 
 
+def test_a_report_and_maps_are_written_beside_a_table(small, pictures, tmp_path):
+    places = {name: tmp_path / name for name in ("found.csv", "report.html", "maps")}
+    options = ("--output", places["found.csv"], "--report", places["report.html"], "--maps", places["maps"])
+    done = detect(small, *BENCHMARK, *options, pictures)
+    assert done.stdout == ""
+    assert sorted(os.listdir(tmp_path)) == sorted(places)
+    table = pd.read_csv(places["found.csv"])
+    data = json.loads(re.search(r'id="data">(.*?)</script>', places["report.html"].read_text(encoding="utf-8"), re.S)[1])
+    assert sorted(entry["name"] for entry in data["images"]) == sorted(table["image"])
+    for number, bits in enumerate(table["glow.bits_per_dim"]):
+        (file,) = places["maps"].glob(f"{number:05d}_*.glow.npy")
+        assert -np.load(file, allow_pickle=False).sum() / 784 / np.log(2) == pytest.approx(bits, rel=1e-4)
+
+
+def test_a_model_without_places_has_no_map_and_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(command, "load", lambda *_: SimpleNamespace(unmapped=lambda: ["made"]))
+    monkeypatch.setattr(command, "chosen", lambda *_: "made.code_kde")
+    monkeypatch.setattr(command, "told", lambda *_: 0.05)
+    arguments = cli.parser().parse_args(
+        [
+            "detect",
+            "--benchmark",
+            "fashion_mnist",
+            "--report",
+            str(tmp_path / "r.html"),
+            "--maps",
+            str(tmp_path / "maps"),
+            "README.md",
+        ]
+    )
+    with pytest.raises(InputError, match="there is no map of made, whose terms have no places: use another --model"):
+        command.run(arguments)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_cannot_be_read_is_reported_and_the_others_are_done(small, pictures, tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
@@ -104,7 +145,7 @@ def test_every_picture_of_a_file_has_a_line_whatever_its_name_and_deep_ones_are_
 
 
 def test_no_reader_no_space_and_an_end_from_outside_are_not_taken_for_a_verdict(small, pictures, tmp_path):
-    command = [sys.executable, "-m", "likelihood.cli", "detect", *BENCHMARK, *ONE]
+    program = [sys.executable, "-m", "likelihood.cli", "detect", *BENCHMARK, *ONE]
     settings = {
         "cwd": small.folder,
         "env": {**environment(), "PYTHONPATH": str(small.folder / "src")},
@@ -112,11 +153,11 @@ def test_no_reader_no_space_and_an_end_from_outside_are_not_taken_for_a_verdict(
         "text": True,
     }
     piped = 'set -o pipefail; "$@" | head -1'
-    done = subprocess.run(["bash", "-c", piped, "bash", *command, pictures], **settings)
+    done = subprocess.run(["bash", "-c", piped, "bash", *program, pictures], **settings)
     assert done.stdout
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
-    done = subprocess.run(["sh", "-c", '"$@" >/dev/full', "sh", *command, pictures], **settings)
+    done = subprocess.run(["sh", "-c", '"$@" >/dev/full', "sh", *program, pictures], **settings)
     assert done.returncode == 2
     assert done.stderr.startswith("error: the standard output cannot be written (No space left on device)")
     np.savez(tmp_path / "many.npz", images=np.repeat(digits(small, "test")[:1], 100_000, axis=0))
@@ -127,7 +168,8 @@ def test_no_reader_no_space_and_an_end_from_outside_are_not_taken_for_a_verdict(
         "text": True,
     }
     (tmp_path / "found.csv").write_text("older")
-    with subprocess.Popen([*command, "--output", tmp_path / "found.csv", tmp_path / "many.npz"], **settings) as process:
+    places = ["--output", tmp_path / "found.csv", "--report", tmp_path / "report.html", "--maps", tmp_path / "maps"]
+    with subprocess.Popen([*program, *places, tmp_path / "many.npz"], **settings) as process:
         while not (partial := tmp_path / ".found.csv.partial").exists() or not partial.stat().st_size:
             assert process.poll() is None
             time.sleep(0.05)

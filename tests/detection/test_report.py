@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,36 @@ def test_the_most_outlying_come_first_and_every_image_counts(tmp_path):
     assert sum(each["images"] for each in data["bins"]) == 5
     assert data["bins"][0]["images"] == 2
     assert "<strong>2</strong> of 5 images flagged" in text
+    assert data["folder"] == ""
+
+
+def test_an_image_that_is_flagged_stands_left_of_the_rate_in_the_histogram(tmp_path):
+    _, data = written(tmp_path / "r.html", [batch([0.05, 0.0500001, 1.0, 0.001])])
+    assert [each["images"] for each in data["bins"]] == [2, 1, *[0] * 17, 1]
+
+
+def test_a_folder_that_all_images_are_in_is_said_once(tmp_path):
+    _, data = written(tmp_path / "r.html", [batch([0.1, 0.2], ["a/b/1.png", "a/b/2.png"])])
+    assert data["folder"] == "a/b/"
+    _, data = written(tmp_path / "s.html", [batch([0.1, 0.2], ["a/1.png", "b/1.png"])])
+    assert data["folder"] == ""
+
+
+def test_a_likelihood_that_is_not_finite_leaves_the_page_readable(tmp_path):
+    each = batch([0.1])
+    each.table["vae.bits_per_dim"] = np.inf
+    _, data = written(tmp_path / "r.html", [each._replace(maps=lambda rows: {"vae": np.full((1, 6, 5), np.nan)})])
+    assert data["images"][0]["bits"]["vae"] is None
+
+
+def test_the_scale_of_binarised_images_ends_at_one_bit(tmp_path):
+    each = batch([0.1])
+    table = each.table.rename(columns={"vae.bits_per_dim": "vae.binary_bits_per_dim"})
+    one = np.full((1, 6, 5), -0.5 * np.log(2))
+    text, data = written(tmp_path / "r.html", [each._replace(table=table, maps=lambda rows: {"vae": one})])
+    assert '"blind": 1.0' in text
+    level = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["images"][0]["maps"]["vae"])), formats=["PNG"]))
+    assert (level == 128).all()
     assert files(tmp_path) == ["r.html"]
 
 
@@ -149,4 +180,10 @@ def test_maps_never_take_the_place_of_anything(tmp_path):
     with contextlib.suppress(ZeroDivisionError), Maps(tmp_path / "maps") as maps:
         maps.add(batch([0.1]))
         raise ZeroDivisionError
+    with Maps(tmp_path / "maps"):
+        pass
     assert files(tmp_path) == ["file", "old/kept.txt"]
+    assert not (tmp_path / "maps").exists(), "no image, no folder"
+    for name in (".", "/", ""):
+        with pytest.raises(InputError, match="is not empty: name a new folder"):
+            Maps(Path(name))

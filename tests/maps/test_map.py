@@ -44,7 +44,7 @@ def test_shares_add_up_and_a_region_that_is_nowhere_has_no_mean():
 
 
 def test_shown_are_the_ends_and_some_of_the_others_each_once():
-    assert stage.shown(np.array([5.0, 9.0, 1.0, 3.0, 4.0])).tolist() == [2, 0, 3, 1]
+    assert stage.shown(np.array([5.0, 9.0, 1.0, 3.0, 4.0])).tolist() == [2, 0, 1]
     assert stage.shown(np.array([5.0])).tolist() == [0]
 
 
@@ -66,18 +66,38 @@ def test_the_maps_of_a_pipeline_add_up_to_what_was_scored(small):
             np.testing.assert_allclose(bits.sum(axis=(1, 2)), nats, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("in_name", "shown"), [("fashion_mnist", 6), ("svhn", 3)])
-def test_the_figure_has_images_only_where_they_may_be_passed_on(in_name, shown):
+def drawn(in_name, sets, count=3, unit="bits_per_dim"):
+    """The figure of so many images of these sets, and its pictures."""
     rng = np.random.default_rng(0)
-    rows = {"vae": "vae", "glow": "glow"}
-    found = {model: rng.random((3, 8, 8)) for model in rows}
-    images = rng.integers(0, 256, (3, 1, 8, 8), dtype=np.uint8)
-    sets = {name: maps.Maps(images, found, {model: found[model][0] for model in rows}) for name in ("test", "noise", "cifar10")}
-    figure = maps.maps(sets, rows, in_name)
+    models = {
+        "vae": maps.Model("vae" if unit == "bits_per_dim" else "vae_binarised", unit),
+        "glow": maps.Model("glow", "bits_per_dim"),
+    }
+    found = {model: rng.random((count, 8, 8)) for model in models}
+    images = rng.integers(0, 256, (count, 1, 8, 8), dtype=np.uint8)
+    figure = maps.maps({name: maps.Maps(images, found, {m: found[m][0] for m in models}) for name in sets}, models, in_name)
     pictures = [ax.images[0] for ax in figure.axes if ax.images]
-    assert sum(picture.get_cmap().name == "gray" for picture in pictures) == shown
-    drawn = [picture for picture in pictures if picture.get_cmap().name == "magma"]
-    assert len(drawn) == 3 * (3 * 2 + 2)
-    assert len({picture.norm.vmax for picture in drawn}) == 1, "one scale for all"
+    return figure, [[each for each in pictures if each.get_cmap().name == kind] for kind in ("gray", "magma")]
+
+
+@pytest.mark.parametrize(("in_name", "shown"), [("fashion_mnist", 6), ("svhn", 3), ("holidays", 3)])
+def test_the_figure_has_images_only_where_they_may_be_passed_on(in_name, shown):
+    figure, (images, found) = drawn(in_name, ("test", "noise", "cifar10"))
+    assert len(images) == shown
+    assert len(found) == 3 * (3 * 2 + 2)
+    assert {each.norm.vmax for each in found} == {8.0}
     texts = [text.get_text() for text in figure.texts]
     assert {"most likely", "at random", "least likely", "mean of the set"} <= set(texts)
+
+
+def test_a_bit_of_a_binarised_image_is_a_blind_guess_too():
+    figure, (_, found) = drawn("fashion_mnist", ("test",), unit="binary_bits_per_dim")
+    assert {each.norm.vmax for each in found} == {1.0, 8.0}
+    assert any("binarised" in text.get_text() for text in figure.texts)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_set_of_few_images_leaves_places_empty(count):
+    _, (images, found) = drawn("mnist", ("test",), count)
+    assert len(images) == count
+    assert len(found) == count * 2 + 2

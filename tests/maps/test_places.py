@@ -49,6 +49,36 @@ def test_an_autoregressive_map_has_the_factors_at_their_pixels():
     assert (before[place] - after[place]).abs() > 1e-3
 
 
+def test_places_that_are_no_halves_lose_nothing():
+    for size, count in ((8, 3), (28, 10), (32, 5), (7, 6)):
+        term = torch.rand(2, count, count)
+        found = spread(term, size, size)
+        torch.testing.assert_close(found.sum(dim=(1, 2)), term.sum(dim=(1, 2)))
+
+
+def test_a_draw_of_weight_zero_spoils_no_map():
+    class Rare(LikelihoodModel):
+        lower_bound = True
+
+        def noise(self, n, rng):
+            return torch.arange(n, dtype=torch.float64)[:, None]
+
+        def terms(self, x, noise):
+            return {"places": torch.where(noise[..., None] > 0, -torch.inf, -1.0).expand(len(x), *self.shape[1:])}
+
+        def forward(self, x, noise):
+            return {"log_weight": self.terms(x, noise)["places"].sum(dim=(1, 2))}
+
+        def sample(self, n, generator):
+            return torch.zeros(n, *self.shape, dtype=torch.uint8)
+
+    model, x = Rare((1, 2, 2)), images(3, (1, 2, 2))
+    model.scale = torch.nn.Parameter(torch.zeros(1))
+    found = log_prob_map(model, x, 2)
+    assert torch.isfinite(found).all()
+    torch.testing.assert_close(found.sum(dim=(1, 2)), model.log_prob(x, 2))
+
+
 @pytest.mark.parametrize(("height", "width", "h", "w"), [(8, 8, 2, 2), (5, 9, 2, 3), (7, 7, 7, 7), (6, 4, 1, 2), (28, 28, 7, 7)])
 def test_a_block_shares_its_place_evenly(height, width, h, w):
     term = torch.arange(1.0, 1.0 + 2 * h * w).view(2, h, w)

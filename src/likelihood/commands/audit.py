@@ -35,11 +35,17 @@ class _Loader(Base):
 
 
 def load_lock(root: Path) -> dict[str, Any]:
-    """The entry of every cell, by its name; InputError where there is no dvc.lock."""
+    """The entry of every cell, by its name; InputError where there is no dvc.lock.
+
+    Those of stages that dvc.yaml no longer has come first: an output may have moved to another stage, whose entry then counts.
+    """
     try:
-        return yaml.load((root / "dvc.lock").read_text(encoding="utf-8"), _Loader)["stages"]
-    except FileNotFoundError:
-        raise InputError("dvc.lock is not here: run `dvc repro` first, from the folder of the project") from None
+        entries = yaml.load((root / "dvc.lock").read_text(encoding="utf-8"), _Loader)["stages"]
+        known = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"), _Loader)["stages"]
+    except FileNotFoundError as error:
+        name = Path(error.filename).name
+        raise InputError(f"{name} is not here: run `dvc repro` first, from the folder of the project") from None
+    return dict(sorted(entries.items(), key=lambda item: item[0].partition("@")[0] in known))
 
 
 def output(*command: str, folder: Path) -> str:

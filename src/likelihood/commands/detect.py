@@ -205,16 +205,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.rate is not None and not 0.0 < arguments.rate < 1.0:
         raise InputError(f"--rate is {arguments.rate:g}: it must be above 0 and below 1")
     with ExitStack() as stack:
-        outputs = [stack.enter_context(Lines() if arguments.output is None else Table(arguments.output))]
+        # Maps first: they are put in their place last, if everything else could be written.
+        outputs: list[Output] = [stack.enter_context(Maps(arguments.maps))] if arguments.maps else []
+        outputs.append(stack.enter_context(Lines() if arguments.output is None else Table(arguments.output)))
         report = stack.enter_context(Report(arguments.report)) if arguments.report else None
-        outputs += [stack.enter_context(Maps(arguments.maps))] if arguments.maps else []
         found = files(arguments.images)
         detector = load(arguments.benchmark, arguments.model)
         score, rate = chosen(detector, arguments.score), told(detector, arguments.rate)
         if (arguments.maps or report) and (lacking := detector.unmapped()):
-            raise InputError(
-                f"{' and '.join(lacking)} has no map, as it does not say where its likelihood arises: use another --model"
-            )
+            raise InputError(f"there is no map of {' and '.join(lacking)}, whose terms have no places: use another --model")
         seen = judged(detector, score, rate, found, [*outputs, *([report] if report else [])])
         if report:
             report.describe(entry["in"], rate, seen.skipped, list(seen.warnings()))

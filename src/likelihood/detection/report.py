@@ -8,6 +8,7 @@ import base64
 import heapq
 import io
 import itertools
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,12 +16,15 @@ import numpy as np
 from PIL import Image
 
 from likelihood.common.errors import InputError
+from likelihood.common.units import Unit
 from likelihood.detection.verdicts import Batch, Whole, picture
+from likelihood.figures.titles import AXIS, BLIND, model_title, set_title
 
 PAGE = Path(__file__).parent / "report_page"
 LIBRARIES = Path(__file__).parents[1] / "docs" / "page"  # Vega
 MOST, BYTES = 2000, 30_000_000
 BINS = 20  # of the histogram of p
+EDGES = np.linspace(0.0, 1.0, BINS + 1)
 EXACT = "pixelcnn"  # whose map is shown first
 
 
@@ -39,6 +43,11 @@ def encoded(picture: Image.Image) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
+def finite(value: float) -> float | None:
+    """A number as the page has it; JSON has none that is not finite."""
+    return round(float(value), 3) if math.isfinite(value) else None
+
+
 class Report(Whole):
     """The page."""
 
@@ -52,16 +61,16 @@ class Report(Whole):
         self.flagged = self.images = 0
         self.score = ""
         self.described: dict[str, Any] = {}
-        self.models: dict[str, str] = {}  # names of likelihoods in the table, by model
+        self.units: dict[str, Unit] = {}  # by model
 
     def add(self, batch: Batch) -> None:
         """Count all images of a batch and keep the most outlying."""
         table = batch.table
         p = table[f"{batch.score}.p"].to_numpy()
         self.score, self.images, self.flagged = batch.score, self.images + len(p), self.flagged + int(table["flagged"].sum())
-        self.histogram += np.histogram(p, bins=BINS, range=(0.0, 1.0))[0]
-        ends = (".bits_per_dim", ".binary_bits_per_dim")
-        self.models = {name.split(".")[0]: name for name in table if name.endswith(ends)}
+        # A p at an edge belongs to the left, as one that equals the rate is flagged.
+        self.histogram += np.bincount(np.searchsorted(EDGES, p, side="left") - 1, minlength=BINS)
+        self.units = batch.units()
         ranks = [(-float(one), float(score), -next(self.counter)) for one, score in zip(p, table[batch.score], strict=True)]
         order = sorted(range(len(p)), key=ranks.__getitem__, reverse=True)
         rows = np.array(sorted(row for row in order[:MOST] if not self.full() or ranks[row] > self.kept[0].rank), dtype=int)
@@ -75,9 +84,9 @@ class Report(Whole):
                 "name": found["image"],
                 "flagged": bool(found["flagged"]),
                 "p": round(float(p[row]), 5),
-                "bits": {model: round(float(found[name]), 3) for model, name in self.models.items()},
+                "bits": {model: finite(found[f"{model}.{unit}"]) for model, unit in self.units.items()},
                 "image": encoded(shown),
-                "maps": {model: encoded(picture(each[number], len(image))) for model, each in maps.items()},
+                "maps": {model: encoded(picture(each[number], len(image), self.units[model])) for model, each in maps.items()},
             }
             size = len(entry["image"]) + sum(map(len, entry["maps"].values()))
             heapq.heappush(self.kept, Kept(ranks[row], entry, size))
@@ -106,24 +115,25 @@ class Report(Whole):
         """Write the page."""
         import jinja2
 
-        from likelihood.figures.titles import model_title, set_title
-
         loader = jinja2.FileSystemLoader([PAGE, LIBRARIES])
         environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
         environment.policies["json.dumps_kwargs"] = {}  # keys in their order
         environment.globals["source"] = lambda name: loader.get_source(environment, name)[0]
-        edges = np.linspace(0.0, 1.0, BINS + 1)
-        bins = [
-            {"from": round(float(edges[k]), 4), "to": round(float(edges[k + 1]), 4), "images": int(count)}
-            for k, count in enumerate(self.histogram)
-        ]
         entries = [kept.entry for kept in sorted(self.kept, reverse=True)]
-        data = {"images": entries, "bins": bins, "rate": self.described["rate"]}
-        titles = {model: model_title(model) for model in self.models}
-        first = EXACT if EXACT in titles else next(iter(titles))
-        described = {**self.described, "trained_on": set_title(self.described["trained_on"])}
-        counts = {"flagged": self.flagged, "images": self.images, "listed": len(entries)}
+        folders = {entry["name"].rpartition("/")[0] for entry in entries}
+        folder = next(iter(folders)) if len(folders) == 1 else ""  # that all are in: it need not be said of each
+        bins = [{"from": EDGES[k].round(4), "to": EDGES[k + 1].round(4), "images": int(n)} for k, n in enumerate(self.histogram)]
+        models = {
+            model: {"title": model_title(model), "unit": AXIS[unit], "blind": BLIND[unit]} for model, unit in self.units.items()
+        }
         page = environment.get_template("report.html").render(
-            data=data, models=titles, first=first, score=self.score, **counts, **described
+            data={"images": entries, "bins": bins, "rate": self.described["rate"], "folder": folder and f"{folder}/"},
+            models=models,
+            first=EXACT if EXACT in models else next(iter(models)),
+            score=self.score,
+            flagged=self.flagged,
+            images=self.images,
+            listed=len(entries),
+            **{**self.described, "trained_on": set_title(self.described["trained_on"])},
         )
         self.file.write(page)

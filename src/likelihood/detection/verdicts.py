@@ -23,13 +23,15 @@ from PIL import Image
 from tqdm import tqdm
 
 from likelihood.common.errors import InputError
+from likelihood.common.units import Unit
 from likelihood.data.pictures import shown
 from likelihood.detection.command import unfinished
+from likelihood.figures.titles import BLIND
 
 if TYPE_CHECKING:  # at run time a place is tried before anything large is imported
     import pandas as pd
 
-LONGEST = 60  # letters of an image's name that the names of its maps have
+LONGEST = 120  # bytes of an image's name that the names of its maps have
 
 
 class Batch(NamedTuple):
@@ -40,13 +42,15 @@ class Batch(NamedTuple):
     pixels: np.ndarray  # uint8 (N, C, H, W)
     maps: Callable[[np.ndarray], dict[str, np.ndarray]]  # of these rows, by model: (n, H, W), nats of log_prob per pixel
 
+    def units(self) -> dict[str, Unit]:
+        """The units of the likelihoods, by model."""
+        return {name.split(".")[0]: unit for name in self.table for unit in BLIND if name.endswith(f".{unit}")}
 
-def picture(nats: np.ndarray, channels: int) -> Image.Image:
-    """A map (H, W) of an image of so many channels, in grey: black is 0 bits/dim or less, white BLIND or more."""
-    from likelihood.figures.maps import BLIND
 
-    bits_per_dim = -nats / (channels * math.log(2.0))
-    return Image.fromarray(np.rint(255.0 * np.clip(bits_per_dim / BLIND, 0.0, 1.0)).astype(np.uint8))
+def picture(nats: np.ndarray, channels: int, unit: Unit) -> Image.Image:
+    """A map (H, W) of an image of so many channels, in grey: black is 0 bits per value or less, white a blind guess or more."""
+    bits = -nats / (channels * math.log(2.0))
+    return Image.fromarray(np.rint(255.0 * np.nan_to_num(np.clip(bits / BLIND[unit], 0.0, 1.0), nan=1.0)).astype(np.uint8))
 
 
 class Lines:
@@ -199,20 +203,20 @@ class Maps:
     """A new folder of the maps of every image (maps/places.py): <number>_<name>.<model>.npy and .png.
 
     The array (H, W) is float32 and holds nats per pixel that add up to log_prob. The picture shows them in bits/dim, from black,
-    0, to white, 8, which is what a uniform model gives every value.
+    0, to white, a blind guess: 8, or 1 of binarised images. Without an image there is no folder.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.partial, self.count = path, path.with_name(f".{path.name}.partial"), 0
+        self.path, self.count, place = path, 0, path.absolute()
         if path.exists() and not path.is_dir():
             raise InputError(f"{shown(path)} is no folder: name another")
         if path.exists() and any(path.iterdir()):
             raise InputError(f"{shown(path)} is not empty: name a new folder")
-        if not path.absolute().parent.is_dir():
+        if not place.parent.is_dir():
             raise InputError(f"{shown(path.parent)} is not a folder: make it first")
         try:
             with unfinished.change():
-                shutil.rmtree(self.partial, ignore_errors=True)
+                self.partial = place.with_name(f".{place.name}.{os.getpid()}.partial")  # of this run alone
                 self.partial.mkdir()
                 unfinished.places.add(self.partial)
         except OSError as error:
@@ -227,14 +231,14 @@ class Maps:
 
     def add(self, batch: Batch) -> None:
         """Write the maps of some images."""
-        found = batch.maps(np.arange(len(batch.table)))
+        found, units = batch.maps(np.arange(len(batch.table))), batch.units()
         for row, name in enumerate(batch.table["image"]):
-            stem = re.sub(r"[^\w.-]+", "_", name.rsplit("/", 1)[-1])[:LONGEST]
+            stem = re.sub(r"[^\w.-]+", "_", name.rsplit("/", 1)[-1]).encode()[:LONGEST].decode(errors="ignore")
             try:
                 for model, maps in found.items():
                     place = self.partial / f"{self.count:05d}_{stem}.{model}"
                     np.save(place.with_name(f"{place.name}.npy"), maps[row].astype(np.float32))
-                    picture(maps[row], batch.pixels.shape[1]).save(place.with_name(f"{place.name}.png"))
+                    picture(maps[row], batch.pixels.shape[1], units[model]).save(place.with_name(f"{place.name}.png"))
             except OSError as error:
                 raise self.refusal(error) from None
             self.count += 1
@@ -243,7 +247,7 @@ class Maps:
         """Put the folder in its place, or take it away."""
         with unfinished.change():
             try:
-                if kind is None:
+                if kind is None and self.count:
                     os.replace(self.partial, self.path)
             except OSError as error:
                 raise self.refusal(error) from None

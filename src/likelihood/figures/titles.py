@@ -25,6 +25,8 @@ SET_TITLES = {
     "noise": "uniform noise",
     "constant": "constant grey",
 }
+# Bits of a value under a model that knows nothing.
+BLIND: dict[Unit, float] = {"bits_per_dim": 8.0, "binary_bits_per_dim": 1.0}
 AXIS: dict[Unit, str] = {"bits_per_dim": "bits/dim", "binary_bits_per_dim": "bits/dim of binarised images"}
 
 

@@ -40,13 +40,16 @@ def has_places(model: LikelihoodModel) -> bool:
 def spread(term: Tensor, height: int, width: int) -> Tensor:
     """A term (B, h, w), or (B,), at every pixel of images of that size: (B, H, W) with the same sum.
 
-    A place stands for a block whose sides are powers of 2; blocks at the lower and right end may be smaller.
+    A place stands for a block of pixels: its sides are powers of 2, and smaller at the lower and right end, as halving leaves
+    them; where such blocks do not fit, they are as even as can be.
     """
     if term.dim() == 1:
         term = term[:, None, None]
     for dim, size in ((1, height), (2, width)):
-        block = 2 ** math.ceil(math.log2(size / term.shape[dim]))
-        place = torch.arange(size, device=term.device) // min(block, size)
+        count, pixel = term.shape[dim], torch.arange(size, device=term.device)
+        place = pixel // 2 ** math.ceil(math.log2(size / count))
+        if place[-1] + 1 != count:
+            place = pixel * count // size
         shared = torch.bincount(place)[place].to(term.dtype)  # how many pixels share a place along this side
         term = term.index_select(dim, place) / shared.view(-1, *[1] * (2 - dim))
     return term
@@ -67,8 +70,10 @@ def log_prob_map(model: LikelihoodModel, x: Tensor, draws: int = 1) -> Tensor:
     maps = torch.stack([sum(spread(term, height, width) for term in model.terms(x, each).values()) for each in noise])
     log_weight = maps.double().sum(dim=(2, 3))  # (K, B)
     share = torch.softmax(log_weight, dim=0)
-    combined = (share[..., None, None] * maps).sum(dim=0)
-    rest = torch.logsumexp(log_weight, dim=0) - math.log(draws) - (share * log_weight).sum(dim=0)
+    counts = share > 0.0  # a draw of weight 0 has no map
+    combined = torch.where(counts[..., None, None], share[..., None, None] * maps, 0.0).sum(dim=0)
+    spent = torch.where(counts, share * log_weight, 0.0).sum(dim=0)
+    rest = torch.logsumexp(log_weight, dim=0) - math.log(draws) - spent
     return combined + rest[:, None, None] / (height * width)
 
 

@@ -1,4 +1,5 @@
-// The list of images: sorted and filtered by the form, and extended as the reader comes to its end, so that thousands stay smooth.
+// The report: a list of images, sorted and filtered by the form, that grows as the reader comes to its end, so that thousands stay
+// smooth; and the histogram of p.
 const data = JSON.parse(document.querySelector("#data").textContent);
 const models = JSON.parse(document.querySelector("#models").textContent);
 const list = document.querySelector("#images"), form = document.querySelector("form"), end = document.querySelector("#end");
@@ -12,6 +13,7 @@ const make = (parent, tag, text = "", kind = "") => {
   return parent.appendChild(element);
 };
 const map = () => form.elements.map.value;
+const number = (value, digits) => value === null ? "not finite" : value.toFixed(digits);
 
 function draw(entry) {
   const item = make(list, "li", "", entry.flagged ? "flagged" : "");
@@ -20,63 +22,80 @@ function draw(entry) {
   image.src = url(entry.image);
   image.alt = entry.name;
   const over = make(pictures, "img", "", "map");
-  over.alt = "";
   over.entry = entry;
-  show(over, entry);
-  make(item, "div", entry.name.split("/").pop()).title = entry.name;
+  show(over);
+  make(item, "div", entry.name.slice(data.folder.length));
   make(item, entry.flagged ? "b" : "span", `${entry.flagged ? "flagged, " : ""}p ${+entry.p.toPrecision(2)}`);
   const numbers = make(item, "dl");
-  for (const [model, title] of Object.entries(models)) {
+  for (const [model, { title }] of Object.entries(models)) {
     make(numbers, "dt", title);
-    make(numbers, "dd", `${entry.bits[model].toFixed(3)}`);
+    make(numbers, "dd", number(entry.bits[model], 3));
   }
 }
 
-function show(over, entry) {
+function show(over) {
   over.hidden = !map();
   over.parentElement.classList.toggle("mapped", !over.hidden);
-  if (map()) over.src = url(entry.maps[map()]);
-  over.style.opacity = form.elements.opacity.value / 100;
+  if (over.hidden) return;
+  over.src = url(over.entry.maps[map()]);
+  over.alt = `its map under ${models[map()].title}`;
 }
 
 function more() {
   for (const entry of chosen.slice(drawn, drawn + STEP)) draw(entry);
   drawn = Math.min(drawn + STEP, chosen.length);
+  observer.unobserve(end);  // or it would not tell again where the end is still in view
+  if (drawn < chosen.length) observer.observe(end);
 }
 
 function again() {
-  const by = form.elements.sort.value, part = form.elements.name.value.toLowerCase();
+  const by = form.elements.sort.value, part = form.elements.part.value.toLowerCase();
   chosen = data.images.filter((entry) => (!form.elements.flagged.checked || entry.flagged) && entry.name.toLowerCase().includes(part));
   if (by === "name") chosen.sort((one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }));
-  else if (by !== "p") chosen.sort((one, other) => other.bits[by] - one.bits[by]);
+  else if (by !== "p") chosen.sort((one, other) => (other.bits[by] ?? Infinity) - (one.bits[by] ?? Infinity));
   list.replaceChildren();
   drawn = 0;
   more();
-  document.querySelector("#count").textContent = `${chosen.length.toLocaleString("en")} of ${data.images.length.toLocaleString("en")} listed images; bits/dim below each`;
+  const units = [...new Set(Object.values(models).map(({ unit }) => unit))].join(", ");
+  const of = (many) => many.toLocaleString("en");
+  document.querySelector("#count").textContent = `${of(chosen.length)} of ${of(data.images.length)} listed images; below each ${units}`;
 }
 
+function scale() {
+  document.querySelector(".scale").hidden = !map();
+  if (map()) document.querySelector("#blind").textContent = `${models[map()].blind} ${models[map()].unit}, a blind guess`;
+}
+
+const cover = () => list.style.setProperty("--cover", form.elements.opacity.value / 100);
+const observer = new IntersectionObserver((seen) => { if (seen[0].isIntersecting) more(); }, { rootMargin: "800px" });
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("input", (event) => {
-  if (event.target.name === "map" || event.target.id === "opacity") for (const over of list.querySelectorAll(".map")) show(over, over.entry);
+  if (event.target.id === "opacity") cover();
+  else if (event.target.name === "map") { scale(); for (const over of list.querySelectorAll(".map")) show(over); }
   else again();
 });
-new IntersectionObserver((seen) => { if (seen[0].isIntersecting && drawn < chosen.length) more(); }, { rootMargin: "800px" }).observe(end);
+cover();
+scale();
 again();
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
+const dark = matchMedia("(prefers-color-scheme: dark)"), place = document.querySelector("#histogram");
+place.setAttribute("aria-label", "Histogram of p. " + data.bins.map((bin) => `${bin.from} to ${bin.to}: ${bin.images}`).join("; "));
 function histogram() {
-  const style = getComputedStyle(document.documentElement), ink = style.getPropertyValue("--ink"), bar = style.getPropertyValue("--accent");
+  const style = getComputedStyle(document.documentElement), ink = style.getPropertyValue("--ink"), bar = style.getPropertyValue("--bar");
   const axis = { labelColor: ink, titleColor: ink, grid: false, labelFontSize: 12, titleFontSize: 12 };
-  vegaEmbed("#histogram", {
-    width: "container", height: 150, background: "transparent", autosize: { type: "fit", contains: "padding" },
+  const rate = { values: [{ rate: data.rate, text: `rate ${data.rate}` }] };
+  const most = Math.max(...data.bins.map((bin) => bin.images));
+  vegaEmbed(place, {
+    width: "container", height: 170, background: "transparent", autosize: { type: "fit", contains: "padding" },
     data: { values: data.bins },
     layer: [
       { mark: { type: "bar", color: bar, binSpacing: 1 }, encoding: {
         x: { field: "from", bin: { binned: true, step: 1 / data.bins.length }, title: "p", axis: { ...axis, tickCount: 10 } }, x2: { field: "to" },
-        y: { field: "images", type: "quantitative", title: "images", axis: { ...axis, tickMinStep: 1 } },
+        y: { field: "images", type: "quantitative", title: "images", axis: { ...axis, tickMinStep: 1 }, scale: { domain: [0, 1.2 * most] } },
         tooltip: [{ field: "from" }, { field: "to" }, { field: "images" }] } },
-      { data: { values: [{ rate: data.rate }] }, mark: { type: "rule", color: ink, strokeDash: [4, 3] },
-        encoding: { x: { field: "rate", type: "quantitative" }, tooltip: { value: "flagged to the left" } } },
+      { data: rate, mark: { type: "rule", color: ink, strokeWidth: 2, strokeDash: [5, 3] }, encoding: { x: { field: "rate", type: "quantitative" } } },
+      { data: rate, mark: { type: "text", color: ink, align: "left", dx: 5, baseline: "top", fontSize: 12 },
+        encoding: { x: { field: "rate", type: "quantitative" }, y: { value: 0 }, text: { field: "text" } } },
     ],
     config: { view: { stroke: null } },
   }, { actions: false, renderer: "svg" });

@@ -4,7 +4,7 @@ const story = [
   ["likely", "Which images do the models find likely?", /^How_likely|^plots_.*_likelihoods_png$/,
     "An out-set to the left of the test images is found more likely than what the model was trained on."],
   ["maps", "Where the bits of an image are", /^plots_.*_maps_png$/,
-    "The bits of all pixels add up to −log p. A flat background costs next to nothing, so an image with more of it is more likely."],
+    "The bits of all pixels add up to −log₂ p(x). The black of a background costs next to nothing, so an image with more of it is more likely."],
   ["scores", "Scores that tell the sets apart", /^plots_scores_|^Flagging|_(gradients|regret)_scores_png$/,
     "An AUROC of 1 tells two sets apart, 0.5 is chance, and below it the foreign images look more normal than the model’s own."],
   ["samples", "What the models draw, by epoch", /^plots_.*_samples_png$/,
@@ -18,7 +18,7 @@ const story = [
   ["more", "More", /./, ""],
 ];
 const see = {
-  constants: "Images of one grey: the lower a curve, the more likely. Where it is below the test images, nothing beats no content.",
+  constants: "Images of one grey: the lower a curve, the more likely. Where it is below those of the test images, an image without content is the most likely.",
   contrast: "From left to right the contrast fades: a curve that falls says that images become more likely as they lose content.",
   entropy: "A set further left compresses better. Where the points rise to the right, likelihood follows compressibility.",
   split: "log p(x) of the flow is the sum of these parts: the part in which the foreign set is ahead is what favours it.",
