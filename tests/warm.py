@@ -119,7 +119,7 @@ def run(there: socket.socket) -> None:
         if module:
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
         else:
-            runpy.run_path(arguments[0], run_name="__main__")
+            runpy.run_path(os.path.abspath(arguments[0]), run_name="__main__")  # as Python itself names it
     except SystemExit as ended:
         status = ended.code or 0
     except BaseException:  # as Python itself says it

@@ -89,7 +89,7 @@ def test_the_published_glow_keeps_the_contract_of_ours():
 
 def test_the_published_glow_has_as_many_parameters_as_ours():
     peers = pytest.importorskip("bench.peers", reason="normflows is not installed: make bench installs it", exc_type=ImportError)
-    arguments = {"scales": 2, "steps": 8, "hidden": 64, "coupling": "affine", "preprocessing": "logit"}
+    arguments = {"scales": 2, "steps": 8, "hidden": 64, "coupling": "affine", "preprocessing": "logit", "dequantization": 0}
     ours = sum(p.numel() for p in build("glow", arguments, (1, 28, 28)).parameters())
     theirs = sum(p.numel() for p in peers.NormflowsGlow(8, 64).parameters() if p.requires_grad)
     assert theirs == pytest.approx(ours, rel=0.02)

@@ -154,6 +154,10 @@ def project(tmp_path, monkeypatch):
         side = "in" if name == "test" else "out"
         x = np.random.RandomState(len(name)).randint(0, 256, (20, 1, 8, 8)).astype(np.uint8)
         images.save(tmp_path / "data/processed/toy" / side / f"{name}.npy", x)
+        bits = {model: np.random.RandomState(1).rand(3, 8, 8) for model in MODELS}
+        (tmp_path / "data/maps/toy").mkdir(parents=True, exist_ok=True)
+        means = {f"mean_{model}": each[0] for model, each in bits.items()}
+        np.savez(tmp_path / f"data/maps/toy/{name}.npz", index=np.arange(3), **bits, **means)
     for model, curve in curves().items():
         plots = tmp_path / "metrics/toy/train" / model / "plots"
         (plots / "metrics").mkdir(parents=True)
@@ -172,7 +176,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_stage_draws_three_figures_with_the_same_bytes_every_time(project):
+def test_the_stage_draws_its_figures_with_the_same_bytes_every_time(project):
     runs = []
     for _ in range(2):
         plot.main()
@@ -181,7 +185,7 @@ def test_the_stage_draws_three_figures_with_the_same_bytes_every_time(project):
         for path in folder.iterdir():
             picture = matplotlib.image.imread(path)[..., :3]
             assert (picture < 0.99).any(axis=-1).mean() > 0.01, f"{path.name} is blank"
-    assert set(runs[0]) == {"likelihoods.png", "curves.png", "samples.png"}
+    assert set(runs[0]) == {"likelihoods.png", "curves.png", "samples.png", "maps.png"}
     assert {path.name for path in (project / "plots/toy/contact").iterdir()} == {f"{model}.png" for model in MODELS}
     assert runs[0] == runs[1]
 

@@ -69,7 +69,7 @@ def test_the_distribution_of_every_pixel_has_the_probability_of_the_one_that_is_
 @every_pixel_model
 def test_residuals_of_samples_are_uniform(name, arguments):
     """The distribution function at a drawn pixel, at random within its step, is uniform: whatever the pixels before or z were."""
-    shape, n = (3, 2, 2), 4000
+    shape, n = (3, 2, 2), 1500
     model = build(name, arguments, shape)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -86,9 +86,9 @@ def test_residuals_of_samples_are_uniform(name, arguments):
     u = (upper - torch.rand(upper.shape, generator=generator) * p).flatten(1)  # (n, values)
     for value in u.T:
         share = torch.histc(value, bins=8, min=0.0, max=1.0) / n
-        torch.testing.assert_close(share, torch.full((8,), 1 / 8), atol=0.03, rtol=0.0)
+        torch.testing.assert_close(share, torch.full((8,), 1 / 8), atol=0.04, rtol=0.0)
     correlation = torch.corrcoef(u.T)
-    assert (correlation - torch.eye(len(correlation))).abs().max() < 0.08
+    assert (correlation - torch.eye(len(correlation))).abs().max() < 0.11
 
 
 def test_latents_of_samples_of_a_flow_are_standard_normal():
