@@ -29,12 +29,17 @@ def report(small, tmp_path_factory):
     return page
 
 
+def items_of(dom):
+    """The images of the list, as they stand in the page."""
+    return re.findall(r"<li\b.*?</li>", dom.partition('id="images"')[2].partition("</ol>")[0], re.S)
+
+
 def test_the_report_draws_its_images_and_histogram_without_an_error_or_a_request(report, tmp_path):
     dom, console, asked = browse(report, tmp_path)
     assert not console
     assert not asked
     assert dom.count('class="marks"') == 1
-    items = re.findall(r"<li\b.*?</li>", dom, re.S)
+    items = items_of(dom)
     assert len(items) == 60, "as many as are drawn at first"
     assert all('class="map"' in item for item in items)
     assert all("noise" in item for item in items[:5]), "the odd ones come first"
@@ -44,8 +49,8 @@ def test_the_report_draws_its_images_and_histogram_without_an_error_or_a_request
 def test_the_list_grows_as_the_reader_comes_to_its_end(report, tmp_path):
     before, _, after = report.read_text(encoding="utf-8").rpartition("</body>")
     page = tmp_path / "scrolled.html"
-    page.write_text(f"{before}<script>end.scrollIntoView();</script></body>{after}", encoding="utf-8")
-    assert len(re.findall(r"<li\b.*?</li>", browse(page, tmp_path)[0], re.S)) == 70
+    page.write_text(f"{before}<script>more();</script></body>{after}", encoding="utf-8")  # as the observer of the end does
+    assert len(items_of(browse(page, tmp_path)[0])) == 70
 
 
 @pytest.mark.parametrize("width", [390, 1366])
@@ -72,7 +77,7 @@ def test_what_the_form_asks_for_is_shown(report, tmp_path):
     (tmp_path / "acted.html").write_text(before + act + after, encoding="utf-8")
     dom, console, _ = browse(tmp_path / "acted.html", tmp_path)
     assert not console
-    items = re.findall(r"<li\b.*?</li>", dom, re.S)
+    items = items_of(dom)
     assert items
     assert all("flagged, p" in item and 'class="map"' in item and "hidden" in item for item in items)
     names = [re.search(r"(?:digit|noise)\d\d", item)[0] for item in items]
