@@ -236,11 +236,10 @@ def judged(detector: "Detector", score: str, rate: float, found: list[Path], out
                 seen.skipped.append(bad.fault)
             good = [image for image in batch if image.pixels is not None]
             if good:
-                pixels = np.stack([image.pixels for image in good])
-                table = detector(pixels)
+                x = detector.checked(np.stack([image.pixels for image in good]))
+                table = detector.table(x)
                 table.insert(0, "image", [image.name for image in good])
                 table.insert(1, "flagged", table[f"{score}.p"] <= rate)
-                x = detector.checked(pixels)
                 mapped = Mapped(detector, x)
                 for output in outputs:
                     output.add(Batch(table, score, x, mapped))

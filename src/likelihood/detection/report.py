@@ -36,10 +36,10 @@ class Kept(NamedTuple):
     size: int
 
 
-def encoded(picture: Image.Image) -> str:
+def encoded(image: Image.Image) -> str:
     """A picture as the end of a data URL of PNG."""
     file = io.BytesIO()
-    picture.save(file, format="PNG", optimize=True)
+    image.save(file, format="PNG", optimize=True)
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
@@ -65,6 +65,8 @@ class Report(Whole):
 
     def add(self, batch: Batch) -> None:
         """Count all images of a batch and keep the most outlying."""
+        from likelihood.scores.complexity import pixels_of
+
         table = batch.table
         p = table[f"{batch.score}.p"].to_numpy()
         self.score, self.images, self.flagged = batch.score, self.images + len(p), self.flagged + int(table["flagged"].sum())
@@ -72,20 +74,18 @@ class Report(Whole):
         self.histogram += np.bincount(np.searchsorted(EDGES, p, side="left") - 1, minlength=BINS)
         self.units = batch.units()
         ranks = [(-float(one), float(score), -next(self.counter)) for one, score in zip(p, table[batch.score], strict=True)]
-        order = sorted(range(len(p)), key=ranks.__getitem__, reverse=True)
-        rows = np.array(sorted(row for row in order[:MOST] if not self.full() or ranks[row] > self.kept[0].rank), dtype=int)
+        rows = np.array([row for row, rank in enumerate(ranks) if not self.full() or rank > self.kept[0].rank], dtype=int)
         if not len(rows):
             return
         maps = batch.maps(rows)
         for number, row in enumerate(rows):
             image, found = batch.pixels[row], table.iloc[row]
-            shown = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
             entry = {
                 "name": found["image"],
                 "flagged": bool(found["flagged"]),
                 "p": round(float(p[row]), 5),
                 "bits": {model: finite(found[f"{model}.{unit}"]) for model, unit in self.units.items()},
-                "image": encoded(shown),
+                "image": encoded(Image.fromarray(pixels_of(image))),
                 "maps": {model: encoded(picture(each[number], len(image), self.units[model])) for model, each in maps.items()},
             }
             size = len(entry["image"]) + sum(map(len, entry["maps"].values()))
