@@ -18,6 +18,7 @@ SMALL = {
     "epochs: 80": "epochs: 2",
     "epochs: 24": "epochs: 2",
     "epochs: 40": "epochs: 2",
+    "draws: 16": "draws: 2",
     "hidden: 48": "hidden: 4",
     "layers: 8": "layers: 2",
     "channels: 48": "channels: 6",

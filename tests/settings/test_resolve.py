@@ -46,7 +46,8 @@ TABLE = [
     ("model.draws", 3, {f"{b}/{m}/scoring.json" for b in (*GREY, *COLOUR) for m in OF["pixelcnn"]} | analyses(*GREY, *COLOUR)),
     ("vae.hidden", 401, training(GREY, *OF["vae"])),
     ("vae.likelihood", "bernoulli", training(GREY, *OF["vae"])),  # colour.vae has its own
-    ("vae.draws", 8, {f"{b}/{m}/scoring.json" for b in (*GREY, *COLOUR) for m in OF["vae"]} | analyses(*GREY, *COLOUR)),
+    ("vae.draws", 8, {f"{b}/{m}/scoring.json" for b in GREY for m in OF["vae"]} | analyses(*GREY)),
+    ("colour.vae.draws", 8, {f"{b}/{m}/scoring.json" for b in COLOUR for m in OF["vae"]} | analyses(*COLOUR)),
     ("pixelcnn.layers", 7, training(GREY, "pixelcnn")),  # the local one and colour.pixelcnn have their own
     ("glow.steps", 17, training(GREY, *OF["glow"])),
     ("colour.vae.lr", 0.001, training(COLOUR, *OF["vae"])),
