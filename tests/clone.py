@@ -1,5 +1,6 @@
 """A small copy of the project in an empty folder, and a small workspace for single stage scripts; no network."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from likelihood.commands.audit import load_lock
 from likelihood.common import params
 from likelihood.settings import resolve
 from tests import warm
@@ -159,6 +161,28 @@ class Clone(Workspace):
         self.write("params.yaml", replaced(small_parameters(), EXTRAS if extras else {}))
         git("init", "-q", "-b", "main", cwd=folder)
         self.named().commit()
+
+
+def shipped(folder, benchmark):
+    """A folder with what the repository carries of a benchmark's detector, at its place."""
+    for name in ("params.yaml", "dvc.lock"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "metrics", folder / "metrics")
+    outs = {out["path"]: out["md5"] for entry in load_lock(ROOT).values() for out in entry.get("outs", [])}
+    wanted = [
+        f"data/detectors/{benchmark}",
+        *(f"data/models/{benchmark}/{model}/best.safetensors" for model in params.MODELS),
+    ]
+    for path in wanted:
+        stored = ROOT / "shipped/files/md5" / outs[path][:2] / outs[path][2:]
+        files = {path: stored}
+        if stored.suffix == ".dir":
+            files = {f"{path}/{each['relpath']}": stored.parents[1] / each["md5"][:2] / each["md5"][2:]
+                     for each in json.loads(stored.read_text())}  # fmt: skip
+        for name, file in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder / name)
+    return folder
 
 
 def ran(output):

@@ -10,7 +10,9 @@ import pytest
 import torch
 from filelock import FileLock
 
-from tests.clone import Clone, Workspace
+from likelihood.commands import export
+from likelihood.detection import archive
+from tests.clone import Clone, Workspace, shipped
 from tests.helpers import ROOT
 
 # A shell that starts the tests in the background, or nohup, lets them ignore signals, and so all that they start and interrupt.
@@ -45,6 +47,20 @@ def small(tmp_path_factory):
             clone.commit()
             clone.folder.rename(folder)
     return Workspace(folder)
+
+
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory):
+    """A folder with the committed detector of Fashion-MNIST. For reading."""
+    return shipped(tmp_path_factory.mktemp("committed"), "fashion_mnist")
+
+
+@pytest.fixture(scope="session")
+def exported(committed):
+    """The committed detector of Fashion-MNIST in one file. For reading."""
+    path = committed / "fashion_mnist.detector"
+    path.write_bytes(archive.packed(export.members(committed, "fashion_mnist", "fashion_mnist")))
+    return path
 
 
 SLOW = ("pipeline/", "wrong/", "training/test_processes", "training/test_resume", "commands/test_sweep", "commands/test_detect")

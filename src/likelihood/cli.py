@@ -35,13 +35,21 @@ def parser() -> argparse.ArgumentParser:
     line = "likelihood detect --benchmark fashion_mnist photos/ --rate 0.01 --output found.csv"
     detect = add("detect", "tell which images are unlike those trained on", example(line, "an image is flagged"), DETECT)
     detect.add_argument("images", nargs="+", metavar="IMAGES", help="pictures, folders of pictures, .npz files")
-    detect.add_argument("--benchmark", required=True, help="a name under benchmarks: in params.yaml, trained or pulled")
+    which = detect.add_mutually_exclusive_group(required=True)
+    which.add_argument("--detector", type=Path, metavar="FILE", help="a file that `likelihood export` wrote; works anywhere")
+    which.add_argument("--benchmark", help="a name under benchmarks: in params.yaml, trained or pulled")
     detect.add_argument("--model", action="append", help="use this model only; may be given again; all three by default")
     detect.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
     detect.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the smallest that can be told")
     detect.add_argument("--output", type=Path, help="write everything about every image to this .csv or .json")
     detect.add_argument("--report", type=Path, help="write a page to look at, .html: the most outlying images, and why")
     detect.add_argument("--maps", type=Path, help="write to this new folder where the bits of each image are, .npy and .png")
+    whole = """Weights, calibration and a model card go into one file, a zip of safetensors, Parquet and JSON, which
+`likelihood detect --detector` reads in any folder. An older file of that name is replaced."""
+    line = "likelihood export fashion_mnist -o fashion_mnist.detector"
+    export = add("export", "write a benchmark's detector to one file, to be used anywhere", example(line), whole)
+    export.add_argument("benchmark", metavar="BENCHMARK", help="a name under benchmarks: in params.yaml, trained or pulled")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write, .detector")
     shared = "Weights, detectors, scores, curves and tables come from the DVC remote, each checked against its MD5 in dvc.lock."
     pull = add("pull", "bring the shared results of benchmarks, enabled or not", example("likelihood pull cifar10_30k"), shared)
     pull.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help="names in dvc.lock; those of `run` by default")

@@ -103,7 +103,8 @@ def test_a_warning_where_most_pictures_were_made_otherwise_than_those_trained_on
 def test_a_damaged_detector_is_one_sentence(small, tmp_path, monkeypatch, file):
     monkeypatch.setattr(inspection, "project", lambda: tmp_path)
     place = tmp_path / "data/detectors/mnist_5k"
+    shutil.copy(small.folder / "params.yaml", tmp_path)
     shutil.copytree(small.folder / "data/detectors/mnist_5k", place)
     (place / file).write_bytes((place / file).read_bytes()[:-40])
     with pytest.raises(InputError, match=r"^data/detectors/mnist_5k is damaged \(.+\): delete it and run `dvc checkout`"):
-        inspection.load("mnist_5k", None)
+        inspection.load(None, "mnist_5k", None)

@@ -90,7 +90,7 @@ def test_what_is_missing_is_named(small, tmp_path):
 def test_other_versions_of_a_codec_are_known(small, detector):
     assert detector.other_codecs() == []
     facts = {**detector.facts, "codecs": {**detector.facts["codecs"], "png": "Pillow 1.0"}}
-    assert Detector({}, facts, detector.calibration).other_codecs() == ["png"]
+    assert Detector({}, facts, detector.calibration, "mnist_5k").other_codecs() == ["png"]
 
 
 def test_what_is_calibrated_holds_no_image(small):
@@ -109,5 +109,5 @@ def test_what_is_calibrated_holds_no_image(small):
 
 def test_the_interface_is_what_its_docstring_shows():
     text = (ROOT / "src/likelihood/detection/detector.py").read_text()
-    assert 'Detector.load(Path("."), "fashion_mnist")' in text
+    assert 'Detector.load("fashion_mnist.detector")' in text
     assert 'found["all.code_kde.p"]' in text

@@ -1,6 +1,8 @@
 """What `likelihood detect` refuses or skips."""
 
+import hashlib
 import os
+import struct
 import sys
 
 import numpy as np
@@ -35,6 +37,43 @@ def damaged_detector(project):
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-40])
     project.detect()
+
+
+def detector_file_cut_short(project):
+    project.detector_file(lambda content: content[:-1])
+
+
+def detector_file_with_a_changed_byte(project):
+    project.detector_file(lambda content: content[:100] + bytes([content[100] ^ 1]) + content[101:])
+
+
+def detector_file_without_weights(project):
+    project.detector_file(models={"glow": {}})
+
+
+def detector_file_of_a_newer_version(project):
+    project.detector_file(format=2)
+
+
+def detector_file_of_other_code(project):
+    project.detector_file()
+
+
+def detector_file_that_unpacks_without_end(project):
+    def swollen(content):
+        before = bytearray(content[:-64])
+        struct.pack_into("<I", before, before.index(b"PK\x01\x02") + 24, 2**31)
+        return bytes(before) + hashlib.sha256(before).hexdigest().encode()
+
+    project.detector_file(swollen)
+
+
+def no_detector_file(project):
+    project.likelihood("detect", "--detector", "x.detector", "data/own/README.md")
+
+
+def export_of_another_kind(project):
+    project.likelihood("export", "mnist_5k", "-o", "mnist_5k.zip")
 
 
 def missing_detector(project):

@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from likelihood.detection import archive
 from tests.clone import Workspace, environment
 
 BENCHMARK = ("--benchmark", "mnist_5k")
@@ -96,6 +97,13 @@ class Project(Workspace):
         folder.mkdir(exist_ok=True)
         Image.fromarray(np.zeros((28, 28), np.uint8)).save(folder / "00.png")
         self.likelihood("detect", *BENCHMARK, *(arguments or ("data/own/images",)))
+
+    def detector_file(self, change=bytes, **facts):
+        """Look with a detector's file that is whole but for the changes."""
+        members = {name: b"" for name in ("card.json", "reference.parquet", "calibration.parquet")}
+        members["detector.json"] = json.dumps({"format": 1, "models": {}, **facts}).encode()
+        (self.folder / "x.detector").write_bytes(change(archive.packed(members)))
+        self.likelihood("detect", "--detector", "x.detector", "data/own/README.md")
 
     def close(self):
         if self.mounted:

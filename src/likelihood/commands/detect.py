@@ -140,15 +140,17 @@ class Mapped:
         return {model: maps[rows] for model, maps in self.every.items()}
 
 
-def load(benchmark: str, models: list[str] | None) -> "Detector":
-    """The detector of a benchmark. InputError where a file of it is missing or damaged."""
+def load(file: Path | None, benchmark: str | None, models: list[str] | None) -> "Detector":
+    """The detector of a file, or of a benchmark. InputError where it or a file of it is missing or damaged."""
     import torch
 
+    if benchmark is not None:
+        params.of_benchmark(params.load(project() / params.FILE), benchmark)
     from likelihood.detection.detector import Detector
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        detector = Detector.load(project(), benchmark, models, device)
+        detector = Detector.load(file or project(), benchmark, models, device)
         others = detector.other_codecs()
     except InputError:
         raise
@@ -157,7 +159,8 @@ def load(benchmark: str, models: list[str] | None) -> "Detector":
         reason = said(error, Path(place))
         raise InputError(f"{place} is damaged ({reason}): delete it and run `dvc checkout` or `dvc repro`") from None
     if others:
-        print(f"warning: calibrated with other versions of {', '.join(others)}: run `dvc repro`", file=sys.stderr)
+        known = ", ".join(f"{name} ({detector.facts['codecs'][name]})" for name in others)
+        print(f"warning: calibrated with other versions of {known}: install these, or run `dvc repro`", file=sys.stderr)
     return detector
 
 
@@ -201,7 +204,6 @@ def project() -> Path:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at all images; the exit status."""
-    entry = params.of_benchmark(params.load(project() / params.FILE), arguments.benchmark)
     if arguments.rate is not None and not 0.0 < arguments.rate < 1.0:
         raise InputError(f"--rate is {arguments.rate:g}: it must be above 0 and below 1")
     with ExitStack() as stack:
@@ -210,13 +212,13 @@ def run(arguments: argparse.Namespace) -> int:
         outputs.append(stack.enter_context(Lines() if arguments.output is None else Table(arguments.output)))
         report = stack.enter_context(Report(arguments.report)) if arguments.report else None
         found = files(arguments.images)
-        detector = load(arguments.benchmark, arguments.model)
+        detector = load(arguments.detector, arguments.benchmark, arguments.model)
         score, rate = chosen(detector, arguments.score), told(detector, arguments.rate)
         if (arguments.maps or report) and (lacking := detector.unmapped()):
             raise InputError(f"there is no map of {' and '.join(lacking)}, whose terms have no places: use another --model")
         seen = judged(detector, score, rate, found, [*outputs, *([report] if report else [])])
         if report:
-            report.describe(entry["in"], rate, seen.skipped, list(seen.warnings()))
+            report.describe(detector.trained_on, rate, seen.skipped, list(seen.warnings()))
     for sentence in seen.warnings():
         print(f"warning: {sentence}", file=sys.stderr)
     flagged = f"{seen.flagged} of {seen.images} images flagged by {score}"

@@ -1,11 +1,12 @@
 """A trained detector: models and their scores, calibrated on held-out in-distribution images (calibration.py).
 
-detector = Detector.load(Path("."), "fashion_mnist")
+detector = Detector.load("fashion_mnist.detector")   # a file of `likelihood export`; or Detector.load(".", "fashion_mnist")
 found = detector(images)                          # uint8 [N, H, W] or [N, H, W, 3]; a table, one row per image
 flagged = found["all.code_kde.p"] <= 0.05         # true for one in twenty images like those trained on
 """
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 
-from likelihood.common import images
+from likelihood.common import images, params
 from likelihood.common.errors import InputError
 from likelihood.common.units import bits_per_dim
-from likelihood.data.pictures import Shape
-from likelihood.evaluation.calibration import Calibration, samples
+from likelihood.data.pictures import Shape, said, shown
+from likelihood.detection import archive
+from likelihood.evaluation.calibration import LEVELS, REFERENCE, Calibration, samples
 from likelihood.maps.places import has_places, log_prob_map
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
@@ -35,25 +38,65 @@ class Detector:
         models: models by name, in evaluation mode, on the device to use.
         facts: detector.json, written by calibrate.py.
         calibration: the scores of these models, fitted and calibrated by it.
+        trained_on: the name of the in-set.
     """
 
-    def __init__(self, models: dict[str, LikelihoodModel], facts: dict[str, Any], calibration: Calibration) -> None:
-        self.models, self.facts, self.calibration = models, facts, calibration
+    def __init__(
+        self, models: dict[str, LikelihoodModel], facts: dict[str, Any], calibration: Calibration, trained_on: str
+    ) -> None:
+        self.models, self.facts, self.calibration, self.trained_on = models, facts, calibration, trained_on
         self.shape = Shape(*facts["shape"])
 
     @classmethod
-    def load(cls, root: Path, benchmark: str, models: Iterable[str] | None = None, device: str = "cpu") -> "Detector":
-        """The detector of a benchmark that has been trained or pulled.
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        benchmark: str | None = None,
+        models: Iterable[str] | None = None,
+        device: str = "cpu",
+    ) -> "Detector":
+        """A detector from its file, or that of a benchmark which has been trained or pulled.
 
         Arguments:
-            root: folder of the project.
+            path: a file that `likelihood export` wrote; with a benchmark, the folder of the project.
             benchmark: a name of params.yaml.
-            models: names of the models to use, or of one variant; all three by default.
+            models: names of the models to use, or of one variant of a benchmark; all of the detector by default.
             device: where to compute, as PyTorch names it.
 
-        Raises InputError naming what is missing.
+        Raises InputError naming what is missing, damaged, of another kind or of a newer version.
         """
         chosen = list(models or [])
+        found = cls._of_file(Path(path), chosen) if benchmark is None else cls._of_benchmark(Path(path), benchmark, chosen)
+        for network in found.models.values():
+            network.to(device)
+        return found
+
+    @classmethod
+    def _of_file(cls, path: Path, chosen: list[str]) -> "Detector":
+        """The detector of a file."""
+        facts, members = archive.read(path)
+        try:
+            for model in chosen:
+                if model not in facts["models"]:
+                    raise InputError(f"{shown(path)} has no model {model!r}; it has {', '.join(facts['models'])}")
+            chosen = chosen or list(facts["models"])
+            calibration = Calibration(archive.table(members[REFERENCE]), archive.table(members[LEVELS]), chosen)
+            networks = {model: archive.network(members[archive.WEIGHTS.format(model)]) for model in chosen}
+            found = cls(networks, facts, calibration, facts["trained_on"])
+            found.other_codecs(), calibration.levels[found.names]  # a KeyError where one is unknown
+            for model, network in networks.items():
+                if list(network.shape) != facts["shape"]:
+                    raise ValueError(f"{model} is of images of {network.shape}")
+            return found
+        except InputError:
+            raise
+        except (LookupError, TypeError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+            reason = said(error, path)
+            raise InputError(f"{shown(path)} was written by other code than this ({reason}): export it again") from None
+
+    @classmethod
+    def _of_benchmark(cls, root: Path, benchmark: str, chosen: list[str]) -> "Detector":
+        """The detector of a benchmark."""
         folder = root / "data" / "detectors" / (f"{benchmark}.{chosen[0]}" if cls.alone(root, benchmark, chosen) else benchmark)
         try:
             facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
@@ -72,7 +115,8 @@ class Detector:
             if model not in facts["models"]:
                 raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
         weights = {model: root / "data" / "models" / benchmark / model / "best.safetensors" for model in chosen}
-        return cls({model: checkpoint.load(path)[1].to(device) for model, path in weights.items()}, facts, calibration)
+        trained_on = params.of_benchmark(params.load(root / params.FILE), benchmark)["in"]
+        return cls({model: checkpoint.load(path)[1] for model, path in weights.items()}, facts, calibration, trained_on)
 
     @staticmethod
     def alone(root: Path, benchmark: str, models: list[str]) -> bool:

@@ -1,0 +1,125 @@
+"""`likelihood export`: write a benchmark's detector to one file, with a card that says what it is."""
+
+import argparse
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from likelihood.commands.audit import output
+from likelihood.commands.detect import load, project
+from likelihood.common.errors import InputError
+from likelihood.common.params import MODELS
+from likelihood.data import base as data
+from likelihood.detection import archive
+from likelihood.detection.verdicts import Whole
+from likelihood.evaluation.calibration import LEVELS, REFERENCE
+from likelihood.evaluation.results import ALL_MODELS
+from likelihood.figures.titles import set_title
+
+SCORE = "code_kde"  # of all models, the one that flags by default
+LICENCES = {
+    "fashion_mnist": "MIT",
+    "mnist": "CC BY-SA 3.0",
+    "mnist_5k": "CC BY-SA 3.0",
+    "kmnist": "CC BY-SA 4.0",
+    "cifar10": "none stated by its authors",
+    "cifar10_30k": "none stated by its authors",
+    "cifar100": "none stated by its authors",
+    "svhn": "for non-commercial use only",
+    "svhn_10k": "for non-commercial use only",
+}
+OWN = "not known: pictures of one's own"
+USE = (
+    "To tell which images are unlike those it was trained on, at a stated rate of false alarms. That rate holds for images made"
+    " as those were: JPEG compression or resizing raises it. A small p says that an image is rare among the calibration images;"
+    " it is not the probability that the image is foreign, and says nothing about what the image shows."
+)
+
+
+class Exported(Whole):
+    """The file."""
+
+    suffixes = (".detector",)
+    content: bytes
+
+    def end(self) -> None:
+        """Write it."""
+        self.file.buffer.write(self.content)
+
+
+def table(path: Path, **values: str) -> pd.DataFrame:
+    """The rows of a table of results that have these values. Raises InputError where it is missing."""
+    rows = pd.read_csv(_here(path), keep_default_na=False)
+    for column, value in values.items():
+        rows = rows[rows[column] == value]
+    return rows.drop(columns=["benchmark", *values])
+
+
+def _here(path: Path) -> Path:
+    if not path.exists():
+        raise InputError(f"{path} is not here: run `dvc repro` to measure it")
+    return path
+
+
+def metrics(root: Path, benchmark: str) -> dict[str, Any]:
+    """What was measured of a detector: likelihoods, false alarms on test images, and AUROC by out-set."""
+    likelihoods = json.loads(_here(root / "metrics" / benchmark / "ood" / "metrics.json").read_text(encoding="utf-8"))
+    alarms = table(root / "metrics" / "detectors" / f"{benchmark}.csv", model=ALL_MODELS, score=SCORE)
+    found = table(root / "metrics" / "scores" / f"{benchmark}.csv", model=ALL_MODELS, score=SCORE)
+    return {
+        "score": f"{ALL_MODELS}.{SCORE}",
+        "bits_per_dim": {model: {key: likelihoods[model]["bits_per_dim"][key] for key in ("train", "test")} for model in MODELS},
+        "false_alarms": alarms.to_dict("records"),
+        "detection": found.to_dict("records"),
+    }
+
+
+def commit(root: Path) -> str | None:
+    """The commit that last changed dvc.lock, which names the weights; None where that has changed since, or without git."""
+    with contextlib.suppress(InputError, OSError):
+        if not output("git", "status", "--porcelain", "--", "dvc.lock", folder=root):
+            return output("git", "log", "-1", "--format=%H", "--", "dvc.lock", folder=root).strip() or None
+    return None
+
+
+def members(root: Path, benchmark: str, trained_on: str) -> dict[str, bytes]:
+    """All members of the file."""
+    folder = root / "data" / "detectors" / benchmark
+    facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
+    found = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
+    for model in facts["models"]:
+        weights = root / "data" / "models" / benchmark / model / "best.safetensors"
+        found[archive.WEIGHTS.format(model)] = weights.read_bytes()
+    found[archive.FACTS] = _text({"format": archive.FORMAT, "trained_on": trained_on, **facts})
+    published = data.get(trained_on) if trained_on in data.names() else None
+    images: dict[str, Any] = {"name": trained_on, "title": set_title(trained_on), "licence": LICENCES.get(trained_on, OWN)}
+    if published:
+        images |= {"count": published.splits["train"].count, "sha256": published.splits["train"].sha256}
+    card = {
+        "benchmark": benchmark,
+        "trained_on": images,
+        "shape": facts["shape"],
+        "intended_use": USE,
+        "metrics": metrics(root, benchmark),
+        "codecs": facts["codecs"],
+        "commit": commit(root),
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(found.items())},
+    }
+    return found | {archive.CARD: _text(card)}
+
+
+def _text(what: dict[str, Any]) -> bytes:
+    return (json.dumps(what, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the file; the exit status."""
+    with Exported(arguments.output) as file:
+        detector = load(None, arguments.benchmark, None)  # what does not load is not exported
+        file.content = archive.packed(members(project(), arguments.benchmark, detector.trained_on))
+    print(f"{arguments.output}: {len(file.content) / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,75 @@
+"""`likelihood export`: one file, whole or not at all, which judges pictures in a folder that has nothing else."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from likelihood import cli
+from likelihood.commands import detect, export
+from likelihood.common.errors import InputError
+from tests.helpers import ROOT, files, git
+
+
+def run(command, *arguments):
+    torch.set_default_dtype(torch.float32)
+    return command.run(cli.parser().parse_args([command.__name__.rpartition(".")[2], *map(str, arguments)]))
+
+
+def test_an_exported_detector_judges_in_an_empty_folder(committed, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(committed)
+    assert run(export, "fashion_mnist", "-o", tmp_path / "f.detector") == 0
+    assert capsys.readouterr().out == f"{tmp_path}/f.detector: 3.3 MB\n"
+    first = (tmp_path / "f.detector").read_bytes()
+    assert run(export, "fashion_mnist", "-o", tmp_path / "f.detector") == 0
+    assert (tmp_path / "f.detector").read_bytes() == first
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)).save("noise.png")
+    arguments = ("--detector", "f.detector", "--report", "r.html", "--output", "f.csv", "noise.png")
+    assert run(detect, *arguments) == detect.FLAGGED
+    assert files(tmp_path) == ["f.csv", "f.detector", "noise.png", "r.html"]
+    assert "Fashion-MNIST" in (tmp_path / "r.html").read_text()
+
+
+def test_what_does_not_load_is_not_exported_and_the_older_file_stays(committed, tmp_path, monkeypatch):
+    (tmp_path / "old.detector").write_bytes(b"older")
+    monkeypatch.chdir(committed)
+    for benchmark, message in (
+        ("mnist", r"detector\.json is not here: name mnist under `run`"),
+        ("x", "there is no benchmark 'x'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(export, benchmark, "-o", tmp_path / "old.detector")
+    assert files(tmp_path) == ["old.detector"]
+    assert (tmp_path / "old.detector").read_bytes() == b"older"
+    for name, message in (("f.zip", r"f\.zip must end in \.detector"), ("no/f.detector", "no is not a folder: make it first")):
+        with pytest.raises(InputError, match=message):
+            run(export, "fashion_mnist", "-o", tmp_path / name)
+
+
+def test_the_card_names_the_commit_of_the_lock_unless_it_has_changed(tmp_path):
+    (tmp_path / "dvc.lock").write_text("1")
+    assert export.commit(tmp_path) is None
+    git("init", "-q", cwd=tmp_path)
+    git("add", "-A", cwd=tmp_path)
+    git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "1", cwd=tmp_path)
+    assert export.commit(tmp_path) == git("rev-parse", "HEAD", cwd=tmp_path).strip()
+    (tmp_path / "dvc.lock").write_text("2")
+    assert export.commit(tmp_path) is None
+
+
+def test_results_that_were_not_measured_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"metrics\.json is not here: run `dvc repro` to measure it"):
+        export.metrics(tmp_path, "fashion_mnist")
+
+
+def test_a_detector_is_asked_for_by_its_file_or_by_its_benchmark(tmp_path):
+    settings = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT / "src")}, "capture_output": True, "text": True}
+    for which in ((), ("--benchmark", "a", "--detector", "b")):
+        done = subprocess.run([sys.executable, "-m", "likelihood.cli", "detect", *which, "x"], **settings)
+        assert done.returncode == 2
+        assert "--detector" in done.stderr
