@@ -15,7 +15,6 @@ from bench.machine import store
 from likelihood.common import images
 from likelihood.data import pictures
 from likelihood.detection.detector import Detector
-from likelihood.evaluation import results
 
 BENCHMARKS = ("fashion_mnist", "cifar10_30k")
 IMAGES, RATES, DIGITS = 1000, (0.05, 0.1), 3
@@ -53,13 +52,13 @@ def made(x: np.ndarray, way: str, folder: Path) -> np.ndarray:
 
 def rows(benchmark: str) -> list[dict[str, object]]:
     """Of every way, which share is flagged at each rate."""
-    detector = Detector.load(Path(), benchmark)
+    detector = Detector.load(".", benchmark)
     x = images.load(Path(f"data/processed/{benchmark}/in/test.npy"))[:IMAGES]
     x = np.ascontiguousarray(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1))
     found = []
     for way in WAYS:
         with tempfile.TemporaryDirectory() as folder:
-            p = detector(made(x, way, Path(folder)))[f"{results.ALL_MODELS}.code_kde.p"]
+            p = detector.p_values(images.to_network(made(x, way, Path(folder))))
         flagged = {f"{rate:g}": round(float((p <= rate).mean()), DIGITS) for rate in RATES}
         found.append({"benchmark": benchmark, "way": way, "flagged": flagged})
         print(f"{benchmark}, {way}: {flagged}", flush=True)

@@ -92,8 +92,7 @@ def test_a_report_and_maps_are_written_beside_a_table(small, pictures, tmp_path)
 
 def test_a_model_without_places_has_no_map_and_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(command, "load", lambda *_: SimpleNamespace(unmapped=lambda: ["made"]))
-    monkeypatch.setattr(command, "chosen", lambda *_: "made.code_kde")
+    monkeypatch.setattr(command, "load", lambda *_: SimpleNamespace(unmapped=lambda: ["made"], score="made.code_kde"))
     monkeypatch.setattr(command, "told", lambda *_: 0.05)
     arguments = cli.parser().parse_args(
         [
@@ -194,7 +193,7 @@ WRONG = {
     "no name of a score": (["--score", "", "IMAGES"], "there is no score ''"),
     "no score of some models together": (
         ["--model", "vae", "--model", "glow", "IMAGES"],
-        "no score of all models is calibrated for vae and glow alone: name one by --score",
+        "no score of all models is calibrated for vae and glow alone: name a score of one",
     ),
     "a folder as output, named first": (["--output", "FOLDER", "nowhere"], "folder.csv is a folder: name a file"),
     "another kind of file": (["--output", "found.txt", "IMAGES"], "found.txt must end in .csv or .json"),

@@ -11,6 +11,7 @@ from PIL import Image
 from likelihood.commands import detect as inspection
 from likelihood.common.errors import InputError
 from likelihood.data.pictures import Shape, lossy
+from likelihood.detection.detector import Detector
 
 
 def test_files_are_those_named_and_those_below_folders_once_each(tmp_path, monkeypatch, capsys):
@@ -60,7 +61,7 @@ def test_a_folder_is_read_a_batch_at_a_time(tmp_path):
 
 @pytest.mark.parametrize("calibrating", [1, 11, 18, 19, 99])
 def test_the_rate_is_one_in_twenty_or_the_least_that_can_be_told(calibrating, capsys):
-    detector = SimpleNamespace(least_rate=lambda: 1 / (1 + calibrating))
+    detector = Detector({}, {"shape": (1, 2, 2)}, SimpleNamespace(levels=range(calibrating)), "made")
     assert inspection.told(detector, None) == max(0.05, 1 / (1 + calibrating))
     assert bool(capsys.readouterr().err) == (calibrating < 19)
     with pytest.raises(InputError, match=rf"{calibrating} calibration images cannot tell rates below [\d.]+") as refused:

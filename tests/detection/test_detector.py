@@ -1,9 +1,16 @@
 """Detectors: p-values keep the rate of false alarms; what is loaded judges as what was calibrated."""
 
+import re
+import shutil
+import tomllib
+import tracemalloc
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from likelihood.common.errors import InputError
 from likelihood.detection.detector import Detector
@@ -22,13 +29,13 @@ def detector(small):
 def test_a_loaded_detector_gives_an_image_the_likelihood_it_was_scored_with(small, detector):
     torch.set_default_dtype(torch.float32)
     table = pd.read_parquet(small.folder / "data/scores/mnist_5k/in/glow/val.parquet")
-    found = detector(digits(small, "val")[table["index"].to_numpy()])
+    found = detector.table(digits(small, "val")[table["index"].to_numpy()])
     np.testing.assert_allclose(found["glow.bits_per_dim"], table["log_prob"] / (-784 * np.log(2)), rtol=1e-5)
 
 
 def test_fresh_in_distribution_images_are_flagged_at_the_rate_asked_for(small, detector):
     torch.set_default_dtype(torch.float32)
-    found = detector(digits(small, "test")[:400])
+    found = detector.table(digits(small, "test")[:400])
     n = len(detector.calibration.levels)
     for name in detector.names:
         for rate in (0.1, 0.3):
@@ -40,7 +47,7 @@ def test_fresh_in_distribution_images_are_flagged_at_the_rate_asked_for(small, d
 def test_an_image_has_the_same_numbers_alone_and_among_others(small, detector):
     torch.set_default_dtype(torch.float32)
     x = digits(small, "test")[:5]
-    alone, among = detector(x[3:4]), detector(x).iloc[3:4].reset_index(drop=True)
+    alone, among = detector.table(x[3:4]), detector.table(x).iloc[3:4].reset_index(drop=True)
     p = [name for name in alone if name.endswith(".p")]
     # Rounding differs with the number of rows of a product: a score may be a difference near 0, a p may pass by one more image.
     pd.testing.assert_frame_equal(alone.drop(columns=p), among.drop(columns=p), rtol=1e-5, atol=1e-5)
@@ -50,7 +57,7 @@ def test_an_image_has_the_same_numbers_alone_and_among_others(small, detector):
 def test_maps_add_up_to_the_likelihoods_and_a_model_without_places_is_named(small, detector, monkeypatch):
     torch.set_default_dtype(torch.float32)
     pixels = digits(small, "test")[:7]
-    found, maps = detector(pixels), detector.maps(detector.checked(pixels))
+    found, maps = detector.table(pixels), detector.maps(pixels[:, None])
     assert set(maps) == {"vae", "pixelcnn", "glow"}
     for model, each in maps.items():
         assert each.shape == (7, 28, 28)
@@ -62,22 +69,8 @@ def test_maps_add_up_to_the_likelihoods_and_a_model_without_places_is_named(smal
 
 def test_noise_is_flagged(small, detector):
     torch.set_default_dtype(torch.float32)
-    found = detector(digits(small, "noise", "out")[:20])
+    found = detector.table(digits(small, "noise", "out")[:20])
     assert (found["all.code_kde.p"] <= detector.least_rate() + 1e-12).all()
-
-
-@pytest.mark.parametrize(
-    ("pixels", "message"),
-    [
-        (np.zeros((3, 28, 28)), "the images are float64 of shape"),
-        (np.zeros((3, 28, 27), np.uint8), "must be uint8 of shape"),
-        (np.zeros((3, 28, 28, 3), np.uint8), "must be uint8 of shape"),
-        (np.zeros((0, 28, 28), np.uint8), "must be uint8 of shape"),
-    ],
-)
-def test_other_images_are_refused(detector, pixels, message):
-    with pytest.raises(InputError, match=message):
-        detector(pixels)
 
 
 def test_what_is_missing_is_named(small, tmp_path):
@@ -104,10 +97,147 @@ def test_what_is_calibrated_holds_no_image(small):
     assert table["flagged"].between(0, 1).all()
 
 
-# The command line.
+# The calls of scikit-learn, on the committed detector.
 
 
-def test_the_interface_is_what_its_docstring_shows():
-    text = (ROOT / "src/likelihood/detection/detector.py").read_text()
-    assert 'Detector.load("fashion_mnist.detector")' in text
-    assert 'found["all.code_kde.p"]' in text
+@pytest.fixture(scope="module")
+def glow(exported):
+    """The smallest detector there is."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    yield Detector.load(exported, models=["glow"])
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def x():
+    """Seven grey images (N, C, H, W): stripes that widen, and noise."""
+    torch.set_default_dtype(torch.float32)
+    made = np.zeros((7, 1, 28, 28), np.uint8)
+    for number, image in enumerate(made[:6]):
+        image[:, 4 : 8 + 3 * number, 6:22] = 150 + 10 * number
+    made[6] = np.random.default_rng(0).integers(0, 256, (1, 28, 28))
+    return made
+
+
+def test_the_calls_say_the_same_at_every_rate(glow, x):
+    table, levels = glow.table(x), np.sort(glow.calibration.levels["glow.code_kde"].to_numpy(np.float64))
+    assert glow.score == "glow.code_kde"
+    np.testing.assert_array_equal(glow.score_samples(x), -table["glow.code_kde"])
+    p = glow.p_values(x)
+    np.testing.assert_array_equal(p, table["glow.code_kde.p"])
+    for rate in (glow.least_rate(), 0.05, 0.3, *p[p < 1], np.nextafter(0.3, 0), 0.999):
+        decision, verdict = glow.decision_function(x, rate), glow.predict(x, rate)
+        np.testing.assert_array_equal(verdict, np.where(p <= rate, -1, 1))
+        np.testing.assert_array_equal(decision < 0, p <= rate)
+        assert np.abs(levels - (decision - glow.score_samples(x))[0]).min() < 1e-6, "the threshold is a level"
+    assert glow.predict(x)[6] == -1, "noise"
+    assert glow.predict(x).dtype == np.int64
+
+
+@pytest.mark.filterwarnings("error:The given NumPy array is not writable")
+def test_every_kind_of_images_has_the_same_numbers(glow, x, tmp_path):
+    expected = glow.score_samples(x)
+    paths = [tmp_path / f"{number}.png" for number in range(len(x))]
+    for path, image in zip(paths, x, strict=True):
+        Image.fromarray(image[0]).save(path)
+    labelled = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.arange(7))
+    fixed = x.copy()
+    fixed.flags.writeable = False
+    kinds = {
+        "grey": x[:, 0],
+        "read-only": fixed,
+        "tensor": torch.from_numpy(x),
+        "a loader": torch.utils.data.DataLoader(labelled, batch_size=3),
+        "a generator": (x[k : k + 2] for k in range(0, 7, 2)),
+        "a list of batches": [x[:4], torch.from_numpy(x[4:])],
+        "paths": paths,
+        "names, one at a time": (str(path) for path in paths),
+        "some of each": [paths[0], x[1:3, 0], *paths[3:]],
+    }
+    for kind, images in kinds.items():
+        np.testing.assert_allclose(glow.score_samples(images), expected, rtol=1e-5, err_msg=kind)
+    assert glow.p_values(paths[2]).shape == (1,)
+
+
+def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):
+    (tmp_path / "text.png").write_text("x")
+    Image.fromarray(x[0, 0]).save(tmp_path / "two.tiff", save_all=True, append_images=[Image.fromarray(x[1, 0])])
+    for images, message in (
+        (x / 255, r"the images are float64 of shape \(7, 1, 28, 28\); they must be uint8, 0 to 255, of shape \(N, 1, 28, 28\)"),
+        (x.transpose(0, 2, 3, 1), r"they must be uint8, 0 to 255, of shape"),
+        (x[0, 0], "the images are uint8 of shape"),
+        (x[:, 0, 1:], "the images are uint8 of shape"),
+        (x[:0], "the images are uint8 of shape"),
+        ([x, x[:0]], "the images are uint8 of shape"),
+        ([], "there are no images: give at least one"),
+        (iter(()), "there are no images"),
+        (tmp_path / "text.png", r"text\.png cannot be read as a picture"),
+        ([tmp_path / "two.tiff"], r"two\.tiff holds several pictures"),
+        (str(tmp_path), "is a folder: name the pictures in it"),
+        (tmp_path / "none.png", "cannot be read"),
+    ):
+        with pytest.raises(InputError, match=message):
+            glow.score_samples(images)
+    for rate, message in ((0.0, "the rate is 0: it must be above 0 and below 1"), (1.0, "it must be"), (np.nan, "it must be")):
+        with pytest.raises(InputError, match=message):
+            glow.predict(x, rate)
+    with pytest.raises(InputError, match=r"the rate is 1e-05; 1000 calibration images cannot tell rates below 0\.001, and 1e-05"):
+        glow.decision_function(x, 1e-5)
+
+
+def test_another_score_flags_if_it_is_named_and_some_models_have_none(exported, x):
+    named = Detector.load(exported, models=["glow"], score="glow.complexity")
+    np.testing.assert_array_equal(named.score_samples(x), -named.table(x)["glow.complexity"])
+    with pytest.raises(InputError, match=r"there is no score 'vae\.typicality'; there are glow\.code_kde"):
+        Detector.load(exported, models=["glow"], score="vae.typicality")
+    two = Detector.load(exported, models=["vae", "glow"])
+    with pytest.raises(InputError, match="no score of all models is calibrated for vae and glow alone: name a score of one"):
+        two.predict(x)
+
+
+def test_of_an_iterator_only_the_numbers_that_are_returned_are_kept(glow, monkeypatch):
+    rows = pd.DataFrame(np.zeros((100, 60)), columns=["glow.code_kde", *map(str, range(59))])
+    monkeypatch.setattr(glow, "_table", lambda x: rows + x[0, 0, 0, 0])
+    alive = most = 0
+
+    class Tracked(np.ndarray):
+        pass
+
+    def gone():
+        nonlocal alive
+        alive -= 1
+
+    def endless():
+        nonlocal alive, most
+        for number in range(1000):
+            batch = np.full((100, 1, 28, 28), number % 256, np.uint8).view(Tracked)
+            weakref.finalize(batch, gone)
+            alive += 1
+            most = max(most, alive)
+            yield batch
+
+    tracemalloc.start()
+    found = glow.score_samples(endless())
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shape == (100_000,)
+    assert most <= 2, "the batch at hand and the one before it"
+    assert used <= 4 * found.nbytes, "78 MB of images, 48 MB of other numbers went by"
+
+
+def test_the_documented_calls_work(exported, x, tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/detect.md").read_text(), re.S)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(exported, "fashion_mnist.detector")
+    for name in ("shirt.png", "digit.png"):
+        Image.fromarray(x[0, 0]).save(name)
+    names = {"x": x}
+    exec(code, names)
+    assert len(names["table"]) == 7
+    assert set(names["verdict"]) <= {1, -1}
+
+
+def test_type_checkers_read_the_annotations():
+    assert (ROOT / "src/likelihood/py.typed").exists()
+    assert "py.typed" in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["likelihood"]

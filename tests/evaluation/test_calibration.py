@@ -171,7 +171,7 @@ def test_the_detector_gives_its_calibration_images_the_p_that_calibrate_gave(sma
 def test_the_metrics_of_a_detector_are_those_of_what_is_shipped(small):
     torch.set_default_dtype(torch.float32)
     index = pd.read_parquet(small.folder / "data/scores/mnist_5k/in/glow/test.parquet")["index"].to_numpy()
-    found = Detector.load(small.folder, "mnist_5k")(digits(small, "test")[index])
+    found = Detector.load(small.folder, "mnist_5k").table(digits(small, "test")[index])
     table = pd.read_csv(small.folder / "metrics/detectors/mnist_5k.csv", keep_default_na=False)
     for row in table.itertuples():
         share = (found[f"{row.model}.{row.score}.p"] <= row.rate).mean()
@@ -181,7 +181,7 @@ def test_the_metrics_of_a_detector_are_those_of_what_is_shipped(small):
 def test_a_detector_of_some_models_has_the_same_p_and_no_score_of_all(small):
     torch.set_default_dtype(torch.float32)
     x = digits(small, "test")[:5]
-    every, two = (Detector.load(small.folder, "mnist_5k", models)(x) for models in (None, ["vae", "glow"]))
+    every, two = (Detector.load(small.folder, "mnist_5k", models).table(x) for models in (None, ["vae", "glow"]))
     assert not any(name.startswith(("all.", "pixelcnn.")) for name in two)
     pd.testing.assert_frame_equal(two, every[list(two)], check_exact=False, rtol=1e-5, atol=1e-5)
 

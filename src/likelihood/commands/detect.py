@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from likelihood.common import counts, params
+from likelihood.common import counts, images, params
 from likelihood.common.errors import InputError
 from likelihood.data import pictures
 from likelihood.data.pictures import Shape, lossy, said, shown
@@ -140,7 +140,7 @@ class Mapped:
         return {model: maps[rows] for model, maps in self.every.items()}
 
 
-def load(file: Path | None, benchmark: str | None, models: list[str] | None) -> "Detector":
+def load(file: Path | None, benchmark: str | None, models: list[str] | None = None, score: str | None = None) -> "Detector":
     """The detector of a file, or of a benchmark. InputError where it or a file of it is missing or damaged."""
     import torch
 
@@ -150,7 +150,7 @@ def load(file: Path | None, benchmark: str | None, models: list[str] | None) -> 
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        detector = Detector.load(file or project(), benchmark, models, device)
+        detector = Detector.load(file or project(), benchmark, models, score, device)
         others = detector.other_codecs()
     except InputError:
         raise
@@ -164,35 +164,16 @@ def load(file: Path | None, benchmark: str | None, models: list[str] | None) -> 
     return detector
 
 
-def chosen(detector: "Detector", score: str | None) -> str:
-    """The score that flags: the one named, or the density of code lengths, of all models if there are several."""
-    from likelihood.evaluation import results
-
-    name = score
-    if name is None:
-        models = detector.facts["models"]
-        if 1 < len(detector.models) < len(models):
-            some = " and ".join(detector.models)
-            raise InputError(f"no score of all models is calibrated for {some} alone: name one by --score")
-        name = f"{results.ALL_MODELS if len(detector.models) == len(models) > 1 else next(iter(detector.models))}.code_kde"
-    if name not in detector.names:
-        raise InputError(f"there is no score {name!r}; there are {', '.join(detector.names)}")
-    return name
-
-
 def told(detector: "Detector", rate: float | None) -> float:
     """The rate of false alarms: the one asked for, or 0.05, or the least that the calibration images can tell."""
-    least, wanted = detector.least_rate(), counts.RATE if rate is None else rate
-    if least <= wanted:
+    wanted = counts.RATE if rate is None else rate
+    if not (reason := detector.too_small(wanted)):
         return wanted
-    reason = f"{round(1 / least) - 1} calibration images cannot tell rates below {counts.rounded_up(least)}"
-    needed = f"{wanted:g} takes {counts.for_rate(wanted)} held-out images"
     if rate is not None:
-        raise InputError(
-            f"--rate is {rate:g}; {reason}, and {needed}: ask for another, or raise preprocess.validation_fraction"
-            " and train again"
-        )
-    print(f"note: --rate is {least:.4f} here: {reason}, and {needed}", file=sys.stderr)
+        ways = "ask for another, or raise preprocess.validation_fraction and train again"
+        raise InputError(f"--rate is {rate:g}; {reason}: {ways}")
+    least = detector.least_rate()
+    print(f"note: --rate is {least:.4f} here: {reason}", file=sys.stderr)
     return least
 
 
@@ -212,8 +193,8 @@ def run(arguments: argparse.Namespace) -> int:
         outputs.append(stack.enter_context(Lines() if arguments.output is None else Table(arguments.output)))
         report = stack.enter_context(Report(arguments.report)) if arguments.report else None
         found = files(arguments.images)
-        detector = load(arguments.detector, arguments.benchmark, arguments.model)
-        score, rate = chosen(detector, arguments.score), told(detector, arguments.rate)
+        detector = load(arguments.detector, arguments.benchmark, arguments.model, arguments.score)
+        score, rate = detector.score, told(detector, arguments.rate)
         if (arguments.maps or report) and (lacking := detector.unmapped()):
             raise InputError(f"there is no map of {' and '.join(lacking)}, whose terms have no places: use another --model")
         seen = judged(detector, score, rate, found, [*outputs, *([report] if report else [])])
@@ -238,7 +219,7 @@ def judged(detector: "Detector", score: str, rate: float, found: list[Path], out
                 seen.skipped.append(bad.fault)
             good = [image for image in batch if image.pixels is not None]
             if good:
-                x = detector.checked(np.stack([image.pixels for image in good]))
+                x = images.to_network(np.stack([image.pixels for image in good]))
                 table = detector.table(x)
                 table.insert(0, "image", [image.name for image in good])
                 table.insert(1, "flagged", table[f"{score}.p"] <= rate)

@@ -119,7 +119,7 @@ def _text(what: dict[str, Any]) -> bytes:
 def run(arguments: argparse.Namespace) -> int:
     """Write the file; the exit status."""
     with Exported(arguments.output) as file:
-        detector = load(None, arguments.benchmark, None)  # what does not load is not exported
+        detector = load(None, arguments.benchmark)  # what does not load is not exported
         file.content = archive.packed(members(project(), arguments.benchmark, detector.trained_on))
     print(f"{arguments.output}: {len(file.content) / 1e6:.1f} MB")
     return 0

@@ -1,13 +1,18 @@
 """A trained detector: models and their scores, calibrated on held-out in-distribution images (calibration.py).
 
 detector = Detector.load("fashion_mnist.detector")   # a file of `likelihood export`; or Detector.load(".", "fashion_mnist")
-found = detector(images)                          # uint8 [N, H, W] or [N, H, W, 3]; a table, one row per image
-flagged = found["all.code_kde.p"] <= 0.05         # true for one in twenty images like those trained on
+detector.predict(x, rate=0.05)                       # -1 for one in twenty images like those trained on, 1 for the others
+
+The calls are those of scikit-learn's outlier detectors [1]. Our deviation: there is no `fit`, which takes a training; the rate is
+an argument of the calls that need one, as it can be changed at any time.
+
+References:
+    [1] https://scikit-learn.org/stable/modules/outlier_detection.html
 """
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +21,14 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 
-from likelihood.common import images, params
+from likelihood.common import counts, images, params
 from likelihood.common.errors import InputError
 from likelihood.common.units import bits_per_dim
+from likelihood.data import pictures
 from likelihood.data.pictures import Shape, said, shown
 from likelihood.detection import archive
 from likelihood.evaluation.calibration import LEVELS, REFERENCE, Calibration, samples
+from likelihood.evaluation.results import ALL_MODELS
 from likelihood.maps.places import has_places, log_prob_map
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
@@ -29,10 +36,20 @@ from likelihood.scores import complexity
 
 BATCH = 200  # images per table
 FACTS = {"shape", "models", "codecs", "prepared"}
+Images = np.ndarray | torch.Tensor | str | os.PathLike[str] | Iterable[Any]
 
 
 class Detector:
-    """Models with calibrated scores; call it on images.
+    """Models with calibrated scores.
+
+    Images x are one of
+
+        an array or tensor, uint8 (N, C, H, W) of grey levels 0..255, or (N, H, W) of grey images
+        an iterable of such batches, or of tuples that begin with one: a DataLoader, a generator
+        the path of a picture, or an iterable of paths; each is cut, resampled and coloured into the shape of the models
+
+    of which only the batch at hand is in memory, so an iterator may be endless but for the numbers that are returned. Whatever
+    takes x raises InputError for images of another type or shape, for none at all, and naming a file that is no single picture.
 
     Arguments:
         models: models by name, in evaluation mode, on the device to use.
@@ -46,6 +63,7 @@ class Detector:
     ) -> None:
         self.models, self.facts, self.calibration, self.trained_on = models, facts, calibration, trained_on
         self.shape = Shape(*facts["shape"])
+        self.named: str | None = None
 
     @classmethod
     def load(
@@ -53,6 +71,7 @@ class Detector:
         path: str | os.PathLike[str],
         benchmark: str | None = None,
         models: Iterable[str] | None = None,
+        score: str | None = None,
         device: str = "cpu",
     ) -> "Detector":
         """A detector from its file, or that of a benchmark which has been trained or pulled.
@@ -61,6 +80,7 @@ class Detector:
             path: a file that `likelihood export` wrote; with a benchmark, the folder of the project.
             benchmark: a name of params.yaml.
             models: names of the models to use, or of one variant of a benchmark; all of the detector by default.
+            score: the one that flags, `<model>.<score>`; by default `code_kde`, of all models together if there are several.
             device: where to compute, as PyTorch names it.
 
         Raises InputError naming what is missing, damaged, of another kind or of a newer version.
@@ -69,6 +89,9 @@ class Detector:
         found = cls._of_file(Path(path), chosen) if benchmark is None else cls._of_benchmark(Path(path), benchmark, chosen)
         for network in found.models.values():
             network.to(device)
+        if score is not None and score not in found.names:
+            raise InputError(f"there is no score {score!r}; there are {', '.join(found.names)}")
+        found.named = score
         return found
 
     @classmethod
@@ -128,6 +151,14 @@ class Detector:
         """The scores as `<model>.<score>`; the model is `all` for scores of all models at once, `none` for scores without one."""
         return list(self.calibration.judges)
 
+    @property
+    def score(self) -> str:
+        """The score that flags. Raises InputError for some of the models, of which none is the default."""
+        name = self.named or f"{ALL_MODELS if len(self.models) > 1 else next(iter(self.models))}.code_kde"
+        if name not in self.names:
+            raise InputError(f"no score of all models is calibrated for {' and '.join(self.models)} alone: name a score of one")
+        return name
+
     def least_rate(self) -> float:
         """The smallest rate of false alarms that the calibration images can resolve."""
         return 1.0 / (1 + len(self.calibration.levels))
@@ -137,27 +168,58 @@ class Detector:
         here = complexity.versions()
         return [name for name, version in self.facts["codecs"].items() if here[name] != version]
 
-    def __call__(self, pixels: np.ndarray) -> pd.DataFrame:
-        """Likelihoods, scores and p-values of images.
+    def score_samples(self, x: Images) -> np.ndarray:
+        """How normal images are: float64 (N,), minus the score that flags, in its units; higher is more normal."""
+        return -self._column(x, self.score)
 
-        Arguments:
-            pixels: uint8 [N, H, W] or [N, H, W, 3], like the images that the models were trained on.
+    def p_values(self, x: Images) -> np.ndarray:
+        """The p of images by the score that flags, float64 (N,) in (0, 1]; lower is more outlying.
 
-        Returns one row per image: `<model>.bits_per_dim` (`binary_bits_per_dim` of binarised images), lower is more likely;
-        `<model>.<score>`, higher is more outlying; `<model>.<score>.p` in (0, 1], lower is more outlying.
-
-        Raises InputError for images of another type or shape.
+        p <= α has a probability of at most α for an image from where the calibration images come from (calibration.py).
         """
-        x = self.checked(pixels)
-        parts = [self.table(x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
-        return pd.concat(parts, ignore_index=True)
+        return self._column(x, f"{self.score}.p")
 
-    def checked(self, pixels: np.ndarray) -> np.ndarray:
-        """The images as (N, C, H, W). Raises InputError where they do not fit."""
-        wanted = self.shape.array
-        if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != wanted:
-            raise InputError(f"the images are {pixels.dtype} of shape {pixels.shape}; they must be uint8 of shape (N, *{wanted})")
-        return images.to_network(pixels)
+    def decision_function(self, x: Images, rate: float = counts.RATE) -> np.ndarray:
+        """`score_samples` above the threshold of a rate of false alarms: float64 (N,), negative where an image is flagged.
+
+        With the levels l_1 ≥ … ≥ l_n of n calibration images, the threshold is -l_(k+1) for the largest k with
+        (1 + k) / (1 + n) ≤ rate: below it are exactly the images of p <= rate. Raises InputError also for a rate that n images
+        cannot tell.
+        """
+        return self.score_samples(x) + self._threshold(rate)
+
+    def predict(self, x: Images, rate: float = counts.RATE) -> np.ndarray:
+        """-1 for images that are flagged at a rate of false alarms, p <= rate, and 1 for the others: int64 (N,)."""
+        return np.where(self.decision_function(x, rate) < 0.0, -1, 1)
+
+    def table(self, x: Images) -> pd.DataFrame:
+        """All that is known of images, one row per image.
+
+        `<model>.bits_per_dim` (`binary_bits_per_dim` of binarised images), lower is more likely; `<model>.<score>`, higher is
+        more outlying; `<model>.<score>.p` in (0, 1], lower is more outlying.
+        """
+        return pd.concat([self._table(batch) for batch in batches(x, self.shape)], ignore_index=True)
+
+    def too_small(self, rate: float) -> str:
+        """Why the calibration images cannot tell a rate of false alarms; nothing where they can."""
+        if (least := self.least_rate()) <= rate:
+            return ""
+        reason = f"{len(self.calibration.levels)} calibration images cannot tell rates below {counts.rounded_up(least)}"
+        return f"{reason}, and {rate:g} takes {counts.for_rate(rate)} held-out images"
+
+    def _threshold(self, rate: float) -> float:
+        """The level above which a score is flagged at a rate."""
+        if not 0.0 < rate < 1.0:
+            raise InputError(f"the rate is {rate:g}: it must be above 0 and below 1")
+        if reason := self.too_small(rate):
+            raise InputError(f"the rate is {rate:g}; {reason}")
+        levels = np.sort(self.calibration.levels[self.score].to_numpy(np.float64))[::-1]
+        p = (1 + np.arange(len(levels))) / (1 + len(levels))  # of a score that so many levels are not below
+        return levels[np.searchsorted(p, rate, side="right") - 1]
+
+    def _column(self, x: Images, name: str) -> np.ndarray:
+        """A column of `table`; of a batch nothing else is kept."""
+        return np.concatenate([self._table(batch)[name].to_numpy(np.float64, copy=True) for batch in batches(x, self.shape)])
 
     def maps(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """By model, how much each pixel of uint8 images x (N, C, H, W) contributes to log_prob: (N, H, W) in nats."""
@@ -172,8 +234,8 @@ class Detector:
         """The models that do not say where their likelihood arises, and so have no maps."""
         return [model for model, network in self.models.items() if not has_places(network)]
 
-    def table(self, x: np.ndarray) -> pd.DataFrame:
-        """Likelihoods, scores and p-values of a batch of uint8 images (N, C, H, W)."""
+    def _table(self, x: np.ndarray) -> pd.DataFrame:
+        """`table` of a batch of uint8 images (N, C, H, W)."""
         statistics = {}
         for model, network in self.models.items():
             draws, step = self.facts["models"][model]["draws"], network.core_batch
@@ -185,3 +247,44 @@ class Detector:
             columns[f"{model}.{network.unit}"] = bits_per_dim(nats, network.dims)
         judged = self.calibration.judged(samples(x, complexity.lengths(x), statistics))
         return pd.concat([pd.DataFrame(columns), judged], axis=1)
+
+
+def batches(x: Images, shape: Shape) -> Iterator[np.ndarray]:
+    """Images x of a Detector as uint8 (n, C, H, W), at most BATCH at a time."""
+    paths: list[Path] = []
+    given = False
+    for each in [x] if isinstance(x, np.ndarray | torch.Tensor | str | os.PathLike) else x:
+        if is_path := isinstance(each, str | os.PathLike):
+            paths.append(Path(each))
+        if paths and (len(paths) == BATCH or not is_path):
+            yield _read(paths, shape)
+            paths = []
+        if not is_path:
+            pixels = _checked(each[0] if isinstance(each, tuple | list) else each, shape)
+            yield from (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+        given = True
+    if paths:
+        yield _read(paths, shape)
+    if not given:
+        raise InputError("there are no images: give at least one")
+
+
+def _read(paths: list[Path], shape: Shape) -> np.ndarray:
+    """The pictures of files, as the models take them."""
+    for path in paths:
+        if path.is_dir():
+            raise InputError(f"{shown(path)} is a folder: name the pictures in it")
+    return images.to_network(np.stack([np.asarray(pictures.fit(pictures.only(path), shape.size, shape.mode)) for path in paths]))
+
+
+def _checked(x: np.ndarray | torch.Tensor, shape: Shape) -> np.ndarray:
+    """A batch as (N, C, H, W). Raises InputError where it does not fit."""
+    pixels = x.cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    if shape.channels == 1 and pixels.ndim == 3:
+        pixels = pixels[:, None]
+    if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != shape:
+        raise InputError(
+            f"the images are {pixels.dtype} of shape {np.shape(x)}; they must be uint8, 0 to 255, of shape"
+            f" (N, {', '.join(map(str, shape))})"
+        )
+    return np.require(pixels, requirements=["C", "W"])  # PyTorch warns of what cannot be written, as of memory-mapped files
