@@ -61,6 +61,26 @@ def test_every_image_of_a_folder_is_looked_at_and_what_is_flagged_sets_the_statu
     assert again.returncode == 0
 
 
+def test_images_are_flagged_by_discoveries_or_in_groups(small, pictures, tmp_path):
+    done = detect(small, *BENCHMARK, *ONE, "--fdr", "0.5", "--output", tmp_path / "f.csv", pictures)
+    table = pd.read_csv(tmp_path / "f.csv")
+    p, flagged = table["glow.code_kde.p"], table["flagged"]
+    assert p[flagged].max() <= 0.5 * flagged.sum() / len(table) if flagged.any() else True
+    assert f"{flagged.sum()} of 14 images flagged by glow.code_kde at a false discovery rate of 0.5; 0 skipped" in done.stderr
+    done = detect(small, *BENCHMARK, *ONE, "--fdr", "0.04", pictures)
+    assert "note: of 14 images none is flagged unless 12 have the smallest p possible" in done.stderr
+    many = tmp_path / "many"
+    many.mkdir()
+    (many / "000.png").write_text("x")
+    for number, x in enumerate(digits(small, "noise", "out")[:23]):
+        Image.fromarray(x).save(many / f"{number + 1:03d}.png")
+    done = detect(small, *BENCHMARK, *ONE, "--group", "5", many)
+    lines = done.stdout.splitlines()
+    assert [line.split()[2] for line in lines] == [str(number // 5) for number in range(23)], "what is skipped is in no group"
+    assert all(line.startswith("FLAGGED  group ") and " p 0.0" in line for line in lines)
+    assert "23 of 23 images flagged by glow.code_kde in groups of 5, at a rate of false alarms of 0.05; 1 skipped" in done.stderr
+
+
 def test_a_csv_and_a_json_file_hold_everything_and_one_model_may_be_enough(small, pictures, tmp_path):
     for name in ("found.csv", "found.json"):
         done = detect(small, *BENCHMARK, "--model", "glow", "--score", "glow.complexity", "--output", tmp_path / name, pictures)
@@ -93,7 +113,7 @@ def test_a_report_and_maps_are_written_beside_a_table(small, pictures, tmp_path)
 def test_a_model_without_places_has_no_map_and_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(command, "load", lambda *_: SimpleNamespace(unmapped=lambda: ["made"], score="made.code_kde"))
-    monkeypatch.setattr(command, "told", lambda *_: 0.05)
+    monkeypatch.setattr(command, "decided", lambda *_: None)
     arguments = cli.parser().parse_args(
         [
             "detect",

@@ -57,18 +57,25 @@ def test_a_folder_is_read_a_batch_at_a_time(tmp_path):
         np.savez(tmp_path / f"{number}.npz", images=np.full((count, 2, 2), number, np.uint8))
     found = inspection.batches(sorted(tmp_path.iterdir()), Shape(1, 2, 2), 2)
     assert [[int(image.pixels[0, 0]) for image in batch] for batch in found] == [[0, 0], [0, 1], [1, 1], [1]]
+    (tmp_path / "0a.png").touch()
+    found = inspection.batches(sorted(tmp_path.iterdir()), Shape(1, 2, 2), 4)
+    assert [len(batch) for batch in found] == [5, 3], "what cannot be read does not count"
 
 
 @pytest.mark.parametrize("calibrating", [1, 11, 18, 19, 99])
 def test_the_rate_is_one_in_twenty_or_the_least_that_can_be_told(calibrating, capsys):
     detector = Detector({}, {"shape": (1, 2, 2)}, SimpleNamespace(levels=range(calibrating)), "made")
-    assert inspection.told(detector, None) == max(0.05, 1 / (1 + calibrating))
+    assert inspection.told(detector, "--rate", None) == max(0.05, 1 / (1 + calibrating))
     assert bool(capsys.readouterr().err) == (calibrating < 19)
     with pytest.raises(InputError, match=rf"{calibrating} calibration images cannot tell rates below [\d.]+") as refused:
-        inspection.told(detector, 0.001)
+        inspection.told(detector, "--rate", 0.001)
     assert "0.001 takes 1997 held-out images" in str(refused.value)
     least = float(str(refused.value).split("below ")[1].split(",")[0])
-    assert inspection.told(detector, least) == least <= 1.1 / (1 + calibrating)
+    assert inspection.told(detector, "--rate", least) == least <= 1.1 / (1 + calibrating)
+    if calibrating >= 11:
+        assert inspection.told(detector, "--rate", 0.001, group=10) == 0.001, "groups tell smaller ones"
+    with pytest.raises(InputError, match=f"groups of 10 and {calibrating} calibration images cannot tell rates below"):
+        inspection.told(detector, "--rate", 1e-5, group=10)
 
 
 def test_files_that_were_compressed_with_a_loss_are_known(tmp_path):
@@ -96,7 +103,7 @@ def test_a_warning_where_most_pictures_were_made_otherwise_than_those_trained_on
     seen = inspection.Seen({"resized": 0.0, "lossy": 0.0} | prepared)
     pixels = np.random.default_rng(0).integers(0, 256, (10, 4, 4), dtype=np.uint8)
     flags = [(k < resized, k >= 10 - compressed) for k in range(10)]
-    seen.add([inspection.Named(str(k), pixels[k], "", *flags[k]) for k in range(10)], 0)
+    seen.add([inspection.Named(str(k), pixels[k], "", *flags[k]) for k in range(10)])
     assert "; ".join(seen.warnings())[: len(said) or None] == said
 
 

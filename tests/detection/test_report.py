@@ -14,6 +14,7 @@ from PIL import Image
 
 from likelihood.common.errors import InputError
 from likelihood.detection import report
+from likelihood.detection.decisions import Fdr, Group, Rate
 from likelihood.detection.verdicts import Batch, Maps
 from tests.helpers import files
 
@@ -47,7 +48,7 @@ def written(path, batches):
     with report.Report(path) as page:
         for each in batches:
             page.add(each)
-        page.describe("fashion_mnist", 0.05, [], [])
+        page.describe("fashion_mnist", Rate(0.05), [], [])
     text = path.read_text(encoding="utf-8")
     return text, json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
 
@@ -129,6 +130,22 @@ def test_more_images_than_fit_are_cut_to_the_most_outlying_with_a_sentence(tmp_p
     assert data["images"][0]["p"] == pytest.approx(1 / 31, abs=1e-5)
 
 
+def test_the_page_says_how_images_were_flagged(tmp_path):
+    decisions = {
+        "r": (Rate(0.05), 0.05, "so many images like"),
+        "g": (Group(2, 0.1, np.zeros(3)), None, "so many groups of 2 images"),
+    }
+    fdr = Fdr(0.1)
+    fdr.limit = 0.012
+    for name, (decision, limit, meaning) in {**decisions, "f": (fdr, 0.012, "at most so many are, on average, like")}.items():
+        with report.Report(tmp_path / f"{name}.html") as page:
+            page.add(batch([0.01, 0.5]))
+            page.describe("fashion_mnist", decision, [], [])
+        text = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        assert meaning in text
+        assert json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])["limit"] == limit
+
+
 def test_a_name_is_text_whatever_it_holds(tmp_path):
     name = "</script><img src=x onerror=alert(1)>\"'&.png"
     text, data = written(tmp_path / "r.html", [batch([0.01], [name])])
@@ -139,7 +156,7 @@ def test_a_name_is_text_whatever_it_holds(tmp_path):
 def test_nothing_that_can_be_read_is_one_sentence_and_no_file(tmp_path):
     nothing = "none of the files is an image that can be read: there is nothing to report (a.png is damaged)"
     with pytest.raises(InputError, match=re.escape(nothing)), report.Report(tmp_path / "r.html") as page:
-        page.describe("fashion_mnist", 0.05, ["a.png is damaged"], [])
+        page.describe("fashion_mnist", Rate(0.05), ["a.png is damaged"], [])
     assert files(tmp_path) == []
 
 

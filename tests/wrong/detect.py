@@ -20,6 +20,22 @@ def detect_rate_too_small(project):
     project.detect("--rate", "0.001", "data/own/images")
 
 
+def detect_fdr(project):
+    project.detect("--fdr", "1", "data/own/images")
+
+
+def group_of_one(project):
+    project.detect("--group", "1", "data/own/images")
+
+
+def group_with_fdr(project):
+    project.detect("--group", "5", "--fdr", "0.1", "data/own/images")
+
+
+def group_rate_too_small(project):
+    project.detect("--group", "5", "--rate", "1e-5", "data/own/images")
+
+
 def unknown_score(project):
     project.detect("--score", "glow.magic", "data/own/images")
 

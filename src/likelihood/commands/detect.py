@@ -1,6 +1,7 @@
 """`likelihood detect`: look at the images of files, judge them, say what was seen."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from likelihood.common import counts, images, params
 from likelihood.common.errors import InputError
 from likelihood.data import pictures
 from likelihood.data.pictures import Shape, lossy, said, shown
+from likelihood.detection import decisions
 from likelihood.detection.command import FAILED
 from likelihood.detection.report import Report
 from likelihood.detection.verdicts import Batch, Lines, Maps, Output, Table
@@ -73,16 +75,17 @@ def read(path: Path, shape: Shape) -> Iterator[Named]:
 
 
 def batches(found: list[Path], shape: Shape, size: int) -> Iterator[list[Named]]:
-    """The images of files in order, some at a time, so that a folder of any size fits into memory."""
+    """The images of files in order, so many at a time that can be read, so that a folder of any size fits into memory."""
     batch: list[Named] = []
-    given = 0
+    good = given = 0
     with tqdm(found, unit="file", leave=False, disable=None) as bar:
         for path in bar:
             for image in read(path, shape):
                 batch.append(image)
-                if len(batch) == size:
+                good += image.pixels is not None
+                if good == size:
                     yield batch
-                    given, batch = given + size, []
+                    good, given, batch = 0, given + size, []
                     bar.set_postfix(images=given)  # a single file may hold most of them
         if batch:
             yield batch
@@ -101,9 +104,9 @@ class Seen:
         self.kinds = {what: 0 for what, share in prepared.items() if share <= MOST}  # what the training set was not
         self.alike = pictures.Alike()
 
-    def add(self, good: list[Named], flagged: int) -> None:
+    def add(self, good: list[Named]) -> None:
         """Count the images of a batch."""
-        self.flagged, self.images = self.flagged + flagged, self.images + len(good)
+        self.images += len(good)
         for image in good:
             self.alike.add(image.pixels)
             found = [what for what in self.kinds if getattr(image, what)]
@@ -164,17 +167,28 @@ def load(file: Path | None, benchmark: str | None, models: list[str] | None = No
     return detector
 
 
-def told(detector: "Detector", rate: float | None) -> float:
-    """The rate of false alarms: the one asked for, or 0.05, or the least that the calibration images can tell."""
-    wanted = counts.RATE if rate is None else rate
-    if not (reason := detector.too_small(wanted)):
+def told(detector: "Detector", name: str, value: float | None, group: int = 1) -> float:
+    """A rate, of false alarms or discoveries: the one asked for by an option, or 0.05, or the least that can be told."""
+    wanted, n = counts.RATE if value is None else value, len(detector.calibration.levels)
+    least, reason = detector.least_rate(), detector.too_small(wanted)
+    ways = "ask for another, or raise preprocess.validation_fraction and train again"
+    if group > 1:
+        least, ways = decisions.least_group_rate(group, n), "ask for another"
+        reason = f"groups of {group} and {n} calibration images cannot tell rates below {counts.rounded_up(least)}"
+    if least <= wanted:
         return wanted
-    if rate is not None:
-        ways = "ask for another, or raise preprocess.validation_fraction and train again"
-        raise InputError(f"--rate is {rate:g}; {reason}: {ways}")
-    least = detector.least_rate()
-    print(f"note: --rate is {least:.4f} here: {reason}", file=sys.stderr)
+    if value is not None:
+        raise InputError(f"{name} is {value:g}; {reason}: {ways}")
+    print(f"note: {name} is {least:.4f} here: {reason}", file=sys.stderr)
     return least
+
+
+def decided(detector: "Detector", rate: float | None, fdr: float | None, group: int | None) -> decisions.Decision:
+    """How images are flagged, as the options ask for."""
+    if group is None:
+        return decisions.Rate(told(detector, "--rate", rate)) if fdr is None else decisions.Fdr(told(detector, "--fdr", fdr))
+    levels = detector.calibration.levels[detector.score].to_numpy(np.float64)
+    return decisions.Group(group, told(detector, "--rate", rate, group), levels)
 
 
 def project() -> Path:
@@ -183,10 +197,20 @@ def project() -> Path:
     return here if (here / params.FILE).exists() or not (source / params.FILE).exists() else source
 
 
+def fraction(name: str, value: float | None) -> None:
+    """InputError where the value of an option is no fraction."""
+    if value is not None and not 0.0 < value < 1.0:
+        raise InputError(f"{name} is {value:g}: it must be above 0 and below 1")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Look at all images; the exit status."""
-    if arguments.rate is not None and not 0.0 < arguments.rate < 1.0:
-        raise InputError(f"--rate is {arguments.rate:g}: it must be above 0 and below 1")
+    fraction("--rate", arguments.rate)
+    fraction("--fdr", arguments.fdr)
+    if arguments.group is not None and arguments.group < 2:
+        raise InputError(f"--group is {arguments.group}: it must be at least 2")
+    if arguments.group is not None and arguments.fdr is not None:
+        raise InputError("--fdr is for single images: with --group, use --rate")
     with ExitStack() as stack:
         # Maps first: they are put in their place last, if everything else could be written.
         outputs: list[Output] = [stack.enter_context(Maps(arguments.maps))] if arguments.maps else []
@@ -194,37 +218,43 @@ def run(arguments: argparse.Namespace) -> int:
         report = stack.enter_context(Report(arguments.report)) if arguments.report else None
         found = files(arguments.images)
         detector = load(arguments.detector, arguments.benchmark, arguments.model, arguments.score)
-        score, rate = detector.score, told(detector, arguments.rate)
+        decision = decided(detector, arguments.rate, arguments.fdr, arguments.group)
         if (arguments.maps or report) and (lacking := detector.unmapped()):
             raise InputError(f"there is no map of {' and '.join(lacking)}, whose terms have no places: use another --model")
-        seen = judged(detector, score, rate, found, [*outputs, *([report] if report else [])])
+        seen = Seen(detector.facts["prepared"])
+        with closing(judged(detector, found, seen, arguments.group or 1)) as every:
+            for batch in decision(every):
+                for output in [*outputs, *([report] if report else [])]:
+                    output.add(batch)
+                seen.flagged += int(batch.table["flagged"].sum())
         if report:
-            report.describe(detector.trained_on, rate, seen.skipped, list(seen.warnings()))
+            report.describe(detector.trained_on, decision, seen.skipped, list(seen.warnings()))
     for sentence in seen.warnings():
         print(f"warning: {sentence}", file=sys.stderr)
-    flagged = f"{seen.flagged} of {seen.images} images flagged by {score}"
-    print(f"{flagged} at a rate of false alarms of {rate:g}; {len(seen.skipped)} skipped", file=sys.stderr)
+    if arguments.fdr and not seen.flagged and (least := math.ceil(seen.images * detector.least_rate() / arguments.fdr)) > 1:
+        print(f"note: of {seen.images} images none is flagged unless {least} have the smallest p possible", file=sys.stderr)
+    flagged = f"{seen.flagged} of {seen.images} images flagged by {detector.score}"
+    print(f"{flagged} {decision.said}; {len(seen.skipped)} skipped", file=sys.stderr)
     return FAILED if seen.skipped else FLAGGED if seen.flagged else 0
 
 
-def judged(detector: "Detector", score: str, rate: float, found: list[Path], outputs: list[Output]) -> Seen:
-    """Judge the images of files, write what is found, count it."""
+def judge(detector: "Detector", good: list[Named]) -> Batch:
+    """What is known of images that could be read; none is flagged yet."""
+    x = images.to_network(np.stack([image.pixels for image in good]))
+    table = detector.table(x)
+    table.insert(0, "image", [image.name for image in good])
+    return Batch(table, detector.score, x, Mapped(detector, x))
+
+
+def judged(detector: "Detector", found: list[Path], seen: Seen, group: int) -> Iterator[Batch]:
+    """Judge the images of files, so many at a time that groups are whole, count them, and name what is skipped."""
     from likelihood.detection.detector import BATCH
 
-    seen = Seen(detector.facts["prepared"])
-    with closing(batches(found, detector.shape, BATCH)) as every:
+    with closing(batches(found, detector.shape, group * max(1, BATCH // group))) as every:
         for batch in every:
             for bad in (image for image in batch if image.pixels is None):
                 tqdm.write(f"skipped: {bad.fault}", file=sys.stderr)
                 seen.skipped.append(bad.fault)
-            good = [image for image in batch if image.pixels is not None]
-            if good:
-                x = images.to_network(np.stack([image.pixels for image in good]))
-                table = detector.table(x)
-                table.insert(0, "image", [image.name for image in good])
-                table.insert(1, "flagged", table[f"{score}.p"] <= rate)
-                mapped = Mapped(detector, x)
-                for output in outputs:
-                    output.add(Batch(table, score, x, mapped))
-                seen.add(good, int(table["flagged"].sum()))
-    return seen
+            if good := [image for image in batch if image.pixels is not None]:
+                seen.add(good)
+                yield judge(detector, good)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
+from likelihood.detection.decisions import Decision
 from likelihood.detection.verdicts import Batch, Whole, picture
 from likelihood.figures.titles import AXIS, BLIND, model_title, set_title
 
@@ -68,7 +69,7 @@ class Report(Whole):
         from likelihood.scores.complexity import pixels_of
 
         table = batch.table
-        p = table[f"{batch.score}.p"].to_numpy()
+        p = batch.p()
         self.score, self.images, self.flagged = batch.score, self.images + len(p), self.flagged + int(table["flagged"].sum())
         # A p at an edge belongs to the left, as one that equals the rate is flagged.
         self.histogram += np.bincount(np.searchsorted(EDGES, p, side="left") - 1, minlength=BINS)
@@ -98,18 +99,19 @@ class Report(Whole):
         """Whether a further image takes the place of another."""
         return len(self.kept) >= MOST or self.size > 0.9 * BYTES
 
-    def describe(self, trained_on: str, rate: float, skipped: list[str], warnings: list[str]) -> None:
+    def describe(self, trained_on: str, decision: Decision, skipped: list[str], warnings: list[str]) -> None:
         """What else the page says. Raises InputError where no image could be read.
 
         Arguments:
             trained_on: name of the in-set.
-            rate: of false alarms.
+            decision: by which images were flagged.
             skipped: why files were skipped, of each.
             warnings: what makes the verdicts doubtful.
         """
         if not self.images:
             raise InputError(f"none of the files is an image that can be read: there is nothing to report ({skipped[0]})")
-        self.described = {"trained_on": trained_on, "rate": rate, "skipped": skipped, "warnings": warnings}
+        self.decision = decision
+        self.described = {"trained_on": set_title(trained_on), "skipped": skipped, "warnings": warnings}
 
     def end(self) -> None:
         """Write the page."""
@@ -127,13 +129,14 @@ class Report(Whole):
             model: {"title": model_title(model), "unit": AXIS[unit], "blind": BLIND[unit]} for model, unit in self.units.items()
         }
         page = environment.get_template("report.html").render(
-            data={"images": entries, "bins": bins, "rate": self.described["rate"], "folder": folder and f"{folder}/"},
+            data={"images": entries, "bins": bins, "limit": self.decision.limit, "folder": folder and f"{folder}/"},
             models=models,
             first=EXACT if EXACT in models else next(iter(models)),
             score=self.score,
             flagged=self.flagged,
             images=self.images,
             listed=len(entries),
-            **{**self.described, "trained_on": set_title(self.described["trained_on"])},
+            meaning=self.decision.meaning,
+            **self.described,
         )
         self.file.write(page)

@@ -37,10 +37,14 @@ LONGEST = 120  # bytes of an image's name that the names of its maps have
 class Batch(NamedTuple):
     """Some images that were judged."""
 
-    table: "pd.DataFrame"  # a row per image: image (its name), flagged, likelihoods, scores, p
+    table: "pd.DataFrame"  # a row per image: image (its name), flagged (once that is decided), likelihoods, scores, p
     score: str  # the one that flags
     pixels: np.ndarray  # uint8 (N, C, H, W)
     maps: Callable[[np.ndarray], dict[str, np.ndarray]]  # of these rows, by model: (n, H, W), nats of log_prob per pixel
+
+    def p(self) -> np.ndarray:
+        """Of the score that flags, (N,)."""
+        return self.table[f"{self.score}.p"].to_numpy()
 
     def units(self) -> dict[str, Unit]:
         """The units of the likelihoods, by model."""
@@ -71,8 +75,10 @@ class Lines:
         likelihoods = [name for name in batch.table if name.endswith((".bits_per_dim", ".binary_bits_per_dim"))]
         lines = []
         for row in batch.table.to_dict("records"):
-            verdict, p = "FLAGGED" if row["flagged"] else "normal ", row[f"{batch.score}.p"]
-            lines.append("  ".join([verdict, f"p {p:.4f}", *(f"{name} {row[name]:8.3f}" for name in likelihoods), row["image"]]))
+            verdict, p = "FLAGGED" if row["flagged"] else "normal ", f"p {row[f'{batch.score}.p']:.4f}"
+            group = [f"group {row['group']} p {row['group_p']:.4f}"] if "group" in row else []
+            bits = [f"{name} {row[name]:8.3f}" for name in likelihoods]
+            lines.append("  ".join([verdict, *group, p, *bits, row["image"]]))
         try:
             with tqdm.external_write_mode():
                 print("\n".join(lines), flush=True)

@@ -83,7 +83,7 @@ place.setAttribute("aria-label", "Histogram of p. " + data.bins.map((bin) => `${
 function histogram() {
   const style = getComputedStyle(document.documentElement), ink = style.getPropertyValue("--ink"), bar = style.getPropertyValue("--bar");
   const axis = { labelColor: ink, titleColor: ink, grid: false, labelFontSize: 12, titleFontSize: 12 };
-  const rate = { values: [{ rate: data.rate, text: `rate ${data.rate}` }] };
+  const limit = { values: data.limit === null ? [] : [{ limit: data.limit, text: `flagged up to ${+data.limit.toPrecision(2)}` }] };
   const most = Math.max(...data.bins.map((bin) => bin.images));
   vegaEmbed(place, {
     width: "container", height: 170, background: "transparent", autosize: { type: "fit", contains: "padding" },
@@ -93,9 +93,9 @@ function histogram() {
         x: { field: "from", bin: { binned: true, step: 1 / data.bins.length }, title: "p", axis: { ...axis, tickCount: 10 } }, x2: { field: "to" },
         y: { field: "images", type: "quantitative", title: "images", axis: { ...axis, tickMinStep: 1 }, scale: { domain: [0, 1.2 * most] } },
         tooltip: [{ field: "from" }, { field: "to" }, { field: "images" }] } },
-      { data: rate, mark: { type: "rule", color: ink, strokeWidth: 2, strokeDash: [5, 3] }, encoding: { x: { field: "rate", type: "quantitative" } } },
-      { data: rate, mark: { type: "text", color: ink, align: "left", dx: 5, baseline: "top", fontSize: 12 },
-        encoding: { x: { field: "rate", type: "quantitative" }, y: { value: 0 }, text: { field: "text" } } },
+      { data: limit, mark: { type: "rule", color: ink, strokeWidth: 2, strokeDash: [5, 3] }, encoding: { x: { field: "limit", type: "quantitative" } } },
+      { data: limit, mark: { type: "text", color: ink, align: "left", dx: 5, baseline: "top", fontSize: 12 },
+        encoding: { x: { field: "limit", type: "quantitative" }, y: { value: 0 }, text: { field: "text" } } },
     ],
     config: { view: { stroke: null } },
   }, { actions: false, renderer: "svg" });

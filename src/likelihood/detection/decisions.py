@@ -1,0 +1,134 @@
+"""Which images are flagged, given their p: at a rate of false alarms, at a false discovery rate, or in groups.
+
+    Rate     p ≤ α                        α of the images like those trained on are flagged
+    Fdr      p ≤ p_(k), the largest k with p_(k) ≤ k q / m, of the m images' p in order [1]
+             on average at most q of the images that are flagged are like those trained on
+    Group    P = (1 + #{b : G(S_b) ≥ G(S_0)}) / (1 + B) ≤ α,    G(S) = -Σ_{i in S} log r_i / N,    r_i = #{j : s_j ≥ s_i}
+             α of the groups of images like those trained on are flagged
+
+The p of images share their calibration images, so they are dependent: positively, so that Benjamini and Hochberg's procedure
+still keeps q, on average over calibration sets [2].
+
+G is Fisher's combination [3] of what the p of the images of a group are among the N images that the group S_0 and the calibration
+set have together. Its distribution is not Fisher's χ², as the p are dependent: it is that of groups S_b of as many images, drawn
+at random from the N. Where all N are exchangeable, as they are if all images of a group come from where the calibration images
+come from and independently of each other, S_0 is no other than an S_b, so P ≤ α has a probability of at most α [4]; levels that
+are raised for ties (evaluation/calibration.py) make it smaller. Images of one source that resemble each other, as frames of a
+film do, are not independent, and more groups are flagged. Our deviation: the S_b are drawn once for each size, from a fixed seed,
+so that a group has the same P in every run; α is kept on average over seeds, and by each to about sqrt(α (1 - α) / B).
+
+References:
+    [1] Controlling the false discovery rate (Benjamini & Hochberg, 1995), Journal of the Royal Statistical Society B 57(1)
+    [2] Testing for outliers with conformal p-values (Bates et al., 2023), https://arxiv.org/abs/2104.08279
+    [3] Statistical methods for research workers (Fisher, 1932), 4th edition, section 21.1
+    [4] Permutation p-values should never be zero (Phipson & Smyth, 2010), Statistical Applications in Genetics and Molecular
+        Biology 9(1)
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from likelihood.detection.verdicts import Batch
+
+DRAWS, SEED = 9_999, 0  # of groups
+ROUNDING = 1e-9  # of sums of logarithms
+
+
+class Decision(Protocol):
+    """How images are flagged."""
+
+    said: str  # at the end of a sentence on how many are flagged
+    meaning: str  # a sentence
+    limit: float | None  # the p up to which images are flagged, once all are; None where that is not decided by p alone
+
+    def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches, whose tables have got a column `flagged` after `image`."""
+
+
+class Rate:
+    """Flag images whose p is at most a rate of false alarms."""
+
+    def __init__(self, rate: float) -> None:
+        self.limit: float | None = rate
+        self.rate = rate
+        self.said = f"at a rate of false alarms of {rate:g}"
+        self.meaning = f"The rate of false alarms is {rate:g}: so many images like those trained on are flagged too."
+
+    def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            batch.table.insert(1, "flagged", batch.p() <= self.rate)
+            yield batch
+
+
+class Fdr:
+    """Flag images by Benjamini and Hochberg; all are held in memory until the last is judged."""
+
+    def __init__(self, fdr: float) -> None:
+        self.limit: float | None = None
+        self.fdr = fdr
+        self.said = f"at a false discovery rate of {fdr:g}"
+        share = "of the images that are flagged, at most so many are, on average, like those trained on"
+        self.meaning = f"The false discovery rate is {fdr:g}: {share}."
+
+    def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        held = list(batches)
+        if held:
+            p = np.concatenate([batch.p() for batch in held])
+            self.limit = float(p[discoveries(p, self.fdr)].max(initial=0.0))
+        for batch in held:
+            batch.table.insert(1, "flagged", batch.p() <= self.limit)
+            yield batch
+
+
+class Group:
+    """Flag groups of consecutive images, of which the last may be smaller. A batch must hold whole groups."""
+
+    def __init__(self, size: int, rate: float, levels: np.ndarray) -> None:
+        self.limit: float | None = None
+        self.size, self.rate, self.levels, self.count = size, rate, levels, 0
+        self.said = f"in groups of {size}, at a rate of false alarms of {rate:g}"
+        share = f"so many groups of {size} images like those trained on are flagged too"
+        self.meaning = f"The rate of false alarms is {rate:g}: {share}."
+
+    def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            number = np.arange(len(batch.table)) // self.size
+            scores = batch.table[batch.score].to_numpy()
+            p = np.array([group_p(scores[number == each], self.levels) for each in range(number[-1] + 1)])[number]
+            batch.table.insert(1, "flagged", p <= self.rate)
+            batch.table.insert(2, "group", self.count + number)
+            batch.table.insert(3, "group_p", p)
+            self.count += int(number[-1]) + 1
+            yield batch
+
+
+def discoveries(p: np.ndarray, fdr: float) -> np.ndarray:
+    """Which of m images are flagged at a false discovery rate, by their p (m,): bool (m,)."""
+    from scipy.stats import false_discovery_control
+
+    return false_discovery_control(p, method="bh") <= fdr
+
+
+def group_p(scores: np.ndarray, levels: np.ndarray) -> float:
+    """P of a group of images, from their scores (k,), higher is more outlying, and the levels (n,) of the calibration images."""
+    pool = np.concatenate([scores, levels])
+    ranks = len(pool) - np.searchsorted(np.sort(pool), pool, side="left")
+    weights = -np.log(ranks / len(pool))
+    drawn = weights[_groups(len(pool), len(scores))].sum(axis=1)
+    return (1 + int((drawn >= weights[: len(scores)].sum() - ROUNDING).sum())) / (1 + DRAWS)
+
+
+def least_group_rate(size: int, calibrating: int) -> float:
+    """The smallest rate of false alarms that groups of a size can be flagged at."""
+    return max(1.0 / (1 + DRAWS), 1.0 / math.comb(size + calibrating, size))
+
+
+@functools.lru_cache(maxsize=2)  # groups of the size asked for, and the last one
+def _groups(pool: int, size: int) -> np.ndarray:
+    """Positions of random groups among the images of a pool: (DRAWS, size)."""
+    rng = np.random.RandomState(SEED)
+    return np.stack([rng.choice(pool, size, replace=False) for _ in range(DRAWS)])

@@ -1,0 +1,112 @@
+"""Decisions keep what they promise, on synthetic scores: rates of false alarms of images and of groups, false discovery rates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import combine_pvalues
+
+from likelihood.detection import decisions
+from likelihood.detection.verdicts import Batch
+from likelihood.evaluation.calibration import p_values
+
+
+def mixture(rng, n, m, share, shift):
+    """p of m images against n calibration images, and which of them are outliers: a share, moved by `shift` deviations."""
+    odd = rng.uniform(size=m) < share
+    return p_values(rng.normal(size=n), rng.normal(size=m) + shift * odd), odd
+
+
+@pytest.mark.parametrize("n", [30, 1000])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+def test_of_the_images_flagged_no_larger_share_is_false_than_was_asked_for(n, share):
+    rng, fdr, runs = np.random.default_rng(n), 0.2, 400
+    false, power = [], []
+    for _ in range(runs):
+        p, odd = mixture(rng, n, 100, share, shift=3.5)
+        flagged = decisions.discoveries(p, fdr)
+        false.append((flagged & ~odd).sum() / max(1, flagged.sum()))
+        power.append(flagged[odd].mean() if odd.any() else np.nan)
+    allowed = fdr * (1 - share)  # [2]: only those that are no outliers can be false
+    assert np.mean(false) <= allowed + 3 * np.std(false) / np.sqrt(runs)
+    if share and n == 1000:
+        assert np.mean(false) >= 0.5 * allowed, "it is not kept by flagging nothing"
+        assert np.nanmean(power) >= 0.7
+
+
+def test_the_procedure_is_benjamini_and_hochbergs():
+    p = np.array([0.01, 0.5, 0.039, 0.03, 0.021])
+    assert decisions.discoveries(p, 0.05).tolist() == [True, False, True, True, True], (
+        "0.03 and 0.021 pass with 0.039 <= 4/5 of 0.05"
+    )
+    assert not decisions.discoveries(np.array([0.06, 0.2]), 0.1).any()
+
+
+@pytest.mark.parametrize(("n", "size"), [(40, 5), (200, 10), (25, 25)])
+def test_groups_of_images_like_those_trained_on_are_flagged_at_the_rate(n, size):
+    rng, runs = np.random.default_rng(n), 2000
+    p = np.array([decisions.group_p(rng.normal(size=size), rng.normal(size=n)) for _ in range(runs)])
+    for rate in (0.01, 0.05, 0.2, 0.5):
+        assert (p <= rate).mean() == pytest.approx(rate, abs=4 * np.sqrt(rate * (1 - rate) / runs))
+
+
+def test_fishers_own_distribution_would_raise_more_false_alarms():
+    rng, naive = np.random.default_rng(0), []
+    for _ in range(1000):
+        naive.append(combine_pvalues(p_values(rng.normal(size=1000), rng.normal(size=1000)))[1])
+    assert (np.array(naive) <= 0.05).mean() > 0.07
+
+
+def test_equal_scores_raise_no_false_alarms():
+    rng = np.random.default_rng(0)
+    p = np.array(
+        [decisions.group_p(rng.integers(0, 3, 6).astype(float), rng.integers(0, 3, 50).astype(float)) for _ in range(1000)]
+    )
+    assert (p <= 0.05).mean() <= 0.05 + 4 * np.sqrt(0.05 * 0.95 / 1000)
+    assert decisions.group_p(np.ones(6), np.ones(50)) == 1.0
+
+
+def test_a_group_is_flagged_of_which_no_image_is():
+    rng = np.random.default_rng(1)
+    levels, scores = rng.normal(size=1000), rng.normal(size=(200, 10)) + 1.0
+    p = np.array([decisions.group_p(each, levels) for each in scores])
+    assert (p <= 0.05).mean() > 0.8
+    assert (p_values(levels, scores.ravel()) <= 0.05).mean() < 0.3
+    assert p[0] == decisions.group_p(scores[0], levels), "the same in every run"
+
+
+def test_the_least_rate_of_groups_is_that_of_the_draws_or_of_so_many_groups_as_there_are():
+    assert decisions.least_group_rate(10, 1000) == 1 / 10_000
+    assert decisions.least_group_rate(2, 2) == 1 / 6
+    assert decisions.group_p(np.array([5.0, 6.0]), np.array([1.0, 2.0])) == pytest.approx(1 / 6, abs=0.02)
+
+
+SCORE = "glow.code_kde"
+
+
+def batches(*p):
+    for each in p:
+        table = pd.DataFrame({"image": [str(k) for k in range(len(each))], SCORE: -np.log(each), f"{SCORE}.p": each})
+        yield Batch(table, SCORE, np.zeros((len(each), 1, 2, 2), np.uint8), dict)
+
+
+def test_images_are_flagged_batch_by_batch_at_a_rate_and_after_the_last_by_discoveries():
+    p = [[0.05, 0.051], [0.001, 0.9]]
+    rate, fdr = decisions.Rate(0.05), decisions.Fdr(0.1)
+    assert [batch.table["flagged"].tolist() for batch in rate(batches(*p))] == [[True, False], [True, False]]
+    assert [batch.table["flagged"].tolist() for batch in fdr(batches(*p))] == [[True, True], [True, False]]
+    assert (rate.limit, fdr.limit) == (0.05, 0.051)
+    assert list(decisions.Fdr(0.1)(batches())) == []
+    (none,) = fdr(batches([0.5]))
+    assert (none.table["flagged"].tolist(), fdr.limit) == ([False], 0.0)
+    assert list(none.table)[:2] == ["image", "flagged"]
+
+
+def test_groups_are_consecutive_images_and_numbered_over_all_batches():
+    group = decisions.Group(2, 0.05, np.linspace(0, 3, 100))
+    first, second = group(batches([0.001, 0.001, 0.9, 0.8], [0.5, 0.4, 0.0001]))
+    assert list(first.table)[:4] == ["image", "flagged", "group", "group_p"]
+    assert first.table["group"].tolist() == [0, 0, 1, 1]
+    assert second.table["group"].tolist() == [2, 2, 3], "the last is smaller"
+    assert first.table["flagged"].tolist() == [True, True, False, False]
+    assert second.table["flagged"].tolist() == [False, False, True]
+    assert first.table["group_p"].nunique() == 2
