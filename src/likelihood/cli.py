@@ -15,11 +15,27 @@ uint8, of the models' shape). Pictures are turned as their camera says, cut, res
 as own images are; of a file of several pictures each is looked at, `two.tiff[1]`. One line per image says whether it
 is flagged, that is p at most the rate of false alarms; p, the share of held-out in-distribution images that are at
 least as outlying; bits/dim of every model. A file that cannot be read is skipped; the others are judged all the same."""
+WATCH = """One line per picture that arrives says whether it is flagged, as `likelihood detect` does; a file is judged once it
+has not changed for two seconds, and again when it changes later. A line ALARM says, once, that pictures have become
+more outlying than those trained on: without such a drift this ever happens with a probability of at most --alarm,
+however long it runs."""
 
 
 def example(line: str, no: str = "") -> str:
     """The end of a help text: an example, and what status 1 means."""
     return f"Example: {line}" + (f"\n\nExit status: 0 all is right, 1 {no}, 2 anything else." if no else "")
+
+
+def which(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Arguments that choose a detector and how it flags; the group of those that say how often."""
+    chosen = command.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--detector", type=Path, metavar="FILE", help="a file that `likelihood export` wrote; works anywhere")
+    chosen.add_argument("--benchmark", help="a name under benchmarks: in params.yaml, trained or pulled")
+    command.add_argument("--model", action="append", help="use this model only; may be given again; all three by default")
+    command.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
+    flags = command.add_mutually_exclusive_group()
+    flags.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the smallest that can be told")
+    return flags
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,18 +51,16 @@ def parser() -> argparse.ArgumentParser:
     line = "likelihood detect --benchmark fashion_mnist photos/ --rate 0.01 --output found.csv"
     detect = add("detect", "tell which images are unlike those trained on", example(line, "an image is flagged"), DETECT)
     detect.add_argument("images", nargs="+", metavar="IMAGES", help="pictures, folders of pictures, .npz files")
-    which = detect.add_mutually_exclusive_group(required=True)
-    which.add_argument("--detector", type=Path, metavar="FILE", help="a file that `likelihood export` wrote; works anywhere")
-    which.add_argument("--benchmark", help="a name under benchmarks: in params.yaml, trained or pulled")
-    detect.add_argument("--model", action="append", help="use this model only; may be given again; all three by default")
-    detect.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
-    flags = detect.add_mutually_exclusive_group()
-    flags.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the smallest that can be told")
-    flags.add_argument("--fdr", type=float, help="instead, share of the flagged that may be false alarms, on average")
+    which(detect).add_argument("--fdr", type=float, help="instead, share of the flagged that may be false alarms, on average")
     detect.add_argument("--group", type=int, help="flag groups of so many consecutive images, which share a source")
     detect.add_argument("--output", type=Path, help="write everything about every image to this .csv or .json")
     detect.add_argument("--report", type=Path, help="write a page to look at, .html: the most outlying images, and why")
     detect.add_argument("--maps", type=Path, help="write to this new folder where the bits of each image are, .npy and .png")
+    line = "likelihood watch --detector fashion_mnist.detector inbox/"
+    watch = add("watch", "judge the pictures that arrive in a folder, until Ctrl-C", example(line, "the alarm was raised"), WATCH)
+    watch.add_argument("folder", type=Path, metavar="FOLDER", help="pictures that are in it, and below it, are left alone")
+    which(watch)
+    watch.add_argument("--alarm", type=float, default=0.01, help="probability of ever a false alarm, 0.01 by default")
     whole = """Weights, calibration and a model card go into one file, a zip of safetensors, Parquet and JSON, which
 `likelihood detect --detector` reads in any folder. An older file of that name is replaced."""
     line = "likelihood export fashion_mnist -o fashion_mnist.detector"

@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 
+from tests.wrong.project import BENCHMARK
+
 
 def no_such_images(project):
     project.detect("pictures")
@@ -90,6 +92,14 @@ def no_detector_file(project):
 
 def export_of_another_kind(project):
     project.likelihood("export", "mnist_5k", "-o", "mnist_5k.zip")
+
+
+def watch_no_folder(project):
+    project.likelihood("watch", *BENCHMARK, "inbox")
+
+
+def watch_alarm(project):
+    project.likelihood("watch", *BENCHMARK, "--alarm", "0", "data/own")
 
 
 def missing_detector(project):

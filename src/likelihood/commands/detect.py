@@ -187,8 +187,7 @@ def decided(detector: "Detector", rate: float | None, fdr: float | None, group: 
     """How images are flagged, as the options ask for."""
     if group is None:
         return decisions.Rate(told(detector, "--rate", rate)) if fdr is None else decisions.Fdr(told(detector, "--fdr", fdr))
-    levels = detector.calibration.levels[detector.score].to_numpy(np.float64)
-    return decisions.Group(group, told(detector, "--rate", rate, group), levels)
+    return decisions.Group(group, told(detector, "--rate", rate, group), detector.levels)
 
 
 def project() -> Path:
@@ -221,8 +220,10 @@ def run(arguments: argparse.Namespace) -> int:
         decision = decided(detector, arguments.rate, arguments.fdr, arguments.group)
         if (arguments.maps or report) and (lacking := detector.unmapped()):
             raise InputError(f"there is no map of {' and '.join(lacking)}, whose terms have no places: use another --model")
-        seen = Seen(detector.facts["prepared"])
-        with closing(judged(detector, found, seen, arguments.group or 1)) as every:
+        from likelihood.detection.detector import BATCH
+
+        seen, group = Seen(detector.facts["prepared"]), arguments.group or 1
+        with closing(judged(detector, found, seen, group * max(1, BATCH // group))) as every:
             for batch in decision(every):
                 for output in [*outputs, *([report] if report else [])]:
                     output.add(batch)
@@ -246,11 +247,9 @@ def judge(detector: "Detector", good: list[Named]) -> Batch:
     return Batch(table, detector.score, x, Mapped(detector, x))
 
 
-def judged(detector: "Detector", found: list[Path], seen: Seen, group: int) -> Iterator[Batch]:
-    """Judge the images of files, so many at a time that groups are whole, count them, and name what is skipped."""
-    from likelihood.detection.detector import BATCH
-
-    with closing(batches(found, detector.shape, group * max(1, BATCH // group))) as every:
+def judged(detector: "Detector", found: list[Path], seen: Seen, size: int) -> Iterator[Batch]:
+    """Judge the images of files, so many at a time, count them, and name what is skipped."""
+    with closing(batches(found, detector.shape, size)) as every:
         for batch in every:
             for bad in (image for image in batch if image.pixels is None):
                 tqdm.write(f"skipped: {bad.fault}", file=sys.stderr)

@@ -159,6 +159,11 @@ class Detector:
             raise InputError(f"no score of all models is calibrated for {' and '.join(self.models)} alone: name a score of one")
         return name
 
+    @property
+    def levels(self) -> np.ndarray:
+        """The levels of the n calibration images by the score that flags: float64 (n,)."""
+        return self.calibration.levels[self.score].to_numpy(np.float64)
+
     def least_rate(self) -> float:
         """The smallest rate of false alarms that the calibration images can resolve."""
         return 1.0 / (1 + len(self.calibration.levels))
@@ -213,7 +218,7 @@ class Detector:
             raise InputError(f"the rate is {rate:g}: it must be above 0 and below 1")
         if reason := self.too_small(rate):
             raise InputError(f"the rate is {rate:g}; {reason}")
-        levels = np.sort(self.calibration.levels[self.score].to_numpy(np.float64))[::-1]
+        levels = np.sort(self.levels)[::-1]
         p = (1 + np.arange(len(levels))) / (1 + len(levels))  # of a score that so many levels are not below
         return levels[np.searchsorted(p, rate, side="right") - 1]
 

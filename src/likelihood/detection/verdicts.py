@@ -79,9 +79,13 @@ class Lines:
             group = [f"group {row['group']} p {row['group_p']:.4f}"] if "group" in row else []
             bits = [f"{name} {row[name]:8.3f}" for name in likelihoods]
             lines.append("  ".join([verdict, *group, p, *bits, row["image"]]))
+        self.write("\n".join(lines))
+
+    def write(self, text: str) -> None:
+        """Write one or several lines."""
         try:
             with tqdm.external_write_mode():
-                print("\n".join(lines), flush=True)
+                print(text, flush=True)
         except BrokenPipeError:
             raise
         except OSError as error:
