@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from likelihood.common import images, params, stage
 from likelihood.common.params import MODELS
@@ -38,9 +39,17 @@ def main() -> None:
     drawn["maps"] = maps.maps(found, models, entry["in"])
     with images.replaced(plots / "figures") as folder:
         figures.save(drawn, folder)
+        limit_colors(folder / "samples.png")
     with images.replaced(plots / "contact") as folder:
         for row, known in table.groupby("model", sort=False):
             figures.save({row: figures.contact_sheet(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI)
+
+
+def limit_colors(path: Path) -> None:
+    """Give a figure a palette of 256 colours: grids of samples hardly compress, and then take a third of the space."""
+    with Image.open(path, formats=["PNG"]) as figure:
+        reduced = figure.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    reduced.save(path, optimize=True)
 
 
 def seen(x: dict[str, np.ndarray], known: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
