@@ -1,13 +1,15 @@
-"""Stage `analyse`: what takes gradients, or many scorings, to know of the three models; none is trained again.
+"""Stage `analyse`: what a score is not enough to know of the three models; none is trained again.
 
     <model>_gradients    log squared gradient norms, of all weights and of each layer (analyses/probes.py)
     vae_regret           the VAE's likelihood regret (analyses/probes.py)
+    residuals            of every model, what is left of an image and what else a model says of it (analyses/residuals.py)
+    corruptions          statistics and residuals of test images, corrupted in steps (analyses/corruptions.py)
     claims               likelihoods by contrast and by epoch, of every model (analyses/dissection.py)
 
 Reads data/settings/<benchmark>/analyses.json, the best weights, snapshots and data/processed/<benchmark>. Writes Parquet files to
 data/analyses/<benchmark>/<analysis>. For gradients and regret there is one per set, with `index` and the numbers of each image:
-of all scored validation images, to fit on, and of those images of the other sets that the table of scores compares. For `claims`
-there is one per model.
+of all scored validation images, to fit on, and of those images of the other sets that the table of scores compares; so it is for
+residuals, with a column `<model>.<number>` for each. For `claims` there is one per model.
 """
 
 import argparse
@@ -18,15 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 from torch import Tensor
 
+from likelihood.analyses import residuals
+from likelihood.analyses.corruptions import IMAGES, corrupted
 from likelihood.analyses.dissection import dissect
 from likelihood.analyses.probes import log_norms, regret
 from likelihood.common import params, selection, stage
 from likelihood.common.params import MODELS
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
-from likelihood.statistics.measure import measured, sets_of, write
+from likelihood.statistics.measure import measured, sets_of, statistics, write
 
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise
 
@@ -45,21 +51,53 @@ def likelihood_regret(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
 MEASURES: dict[str, tuple[Callable[[LikelihoodModel, Tensor], dict[str, Tensor]], type]] = {
     "gradients": (gradients, np.float16),
     "regret": (likelihood_regret, np.float64),
+    "residuals": (residuals.measure, np.float32),
 }
 
 
 def per_image(analysis: str, benchmark: str, settings: dict[str, Any], folder: Path) -> None:
-    """Write the tables of gradients or regret."""
-    model_name, kind = analysis.split("_", 1)
-    _, model = checkpoint.load(Path("data/models") / benchmark / model_name / "best.safetensors")
-    tables, seed = {}, settings["seed"]
+    """Write the tables of gradients, regret or residuals."""
+    kind = analysis.rpartition("_")[2]
     measure, stored = MEASURES[kind]
+    names = MODELS if analysis == kind else [analysis.removesuffix(f"_{kind}")]
+    models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in names}
+    tables, seed = {}, settings["seed"]
     for side in ("in", "out"):
-        sets = sets_of(Path("data/processed") / benchmark / side, model, settings["scored"], seed)
+        sets = sets_of(Path("data/processed") / benchmark / side, models[names[0]], settings["scored"], seed)
         for stem, (index, x) in ((stem, found) for stem, found in sets.items() if stem != "train"):
             rows = selection.compared(stem, len(index), settings["compared"], seed)
-            tables[stem] = measured(functools.partial(measure, model), model.core_batch, x[rows], stem).astype(stored)
-            tables[stem].insert(0, "index", index[rows])
+            parts = [pd.Series(index[rows], name="index")]
+            for name, model in models.items():
+                found = measured(functools.partial(measure, model), model.core_batch, x[rows], f"{stem}, {name}")
+                parts.append(found.astype(stored).add_prefix(f"{name}." if analysis == kind else ""))
+            tables[stem] = pd.concat(parts, axis=1)
+    write(tables, folder)
+
+
+def corruptions(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
+    """Write the tables `val`, to fit on, `test` and one of every kind and severity, with a column `<model>.<number>` for each."""
+    models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in MODELS}
+    sets, seed = (
+        sets_of(Path("data/processed") / benchmark / "in", models[MODELS[0]], settings["scored"], settings["seed"]),
+        settings["seed"],
+    )
+    index, x = {}, {}
+    for name in ("val", "test"):
+        rows = selection.compared(name, len(sets[name][0]), IMAGES, seed)
+        index[name], x[name] = sets[name][0][rows], sets[name][1][rows]
+    for kind, severity, changed in corrupted(torch.from_numpy(x["test"])):
+        index[f"{kind}_{severity}"], x[f"{kind}_{severity}"] = index["test"], changed.numpy()
+    tables = {}
+    for stem in x:
+        parts = [pd.Series(index[stem], name="index")]
+        for name, model in models.items():
+            title = f"{stem}, {name}"
+            found = [
+                statistics(model, x[stem], settings["draws"][name], title),
+                measured(functools.partial(residuals.measure, model), model.core_batch, x[stem], title),
+            ]
+            parts += [table.astype(np.float32).add_prefix(f"{name}.") for table in found]
+        tables[stem] = pd.concat(parts, axis=1)
     write(tables, folder)
 
 
@@ -76,16 +114,19 @@ def claims(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     write(tables, folder)
 
 
+WHOLE = {"claims": claims, "corruptions": corruptions}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("analysis", help="<model>_gradients, vae_regret or claims")
+    parser.add_argument("analysis", help="<model>_gradients, vae_regret, residuals, corruptions or claims")
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     analysis, benchmark = arguments.analysis, arguments.benchmark
     settings = params.resolved(benchmark, "analyses")
     folder = Path("data/analyses") / benchmark / analysis
-    if analysis == "claims":
-        claims(benchmark, settings, folder)
+    if analysis in WHOLE:
+        WHOLE[analysis](benchmark, settings, folder)
     else:
         per_image(analysis, benchmark, settings, folder)
 

@@ -1,9 +1,14 @@
 """Stage `evaluate_analysis`: what an analysis says of detection, or of the claims of Nalisnick et al. (2019).
 
 Reads data/analyses/<benchmark>/<analysis>, data/scores/<benchmark> and data/processed/<benchmark>. Writes to
-metrics/scores/<benchmark>/<analysis>/, for gradients and regret
+metrics/scores/<benchmark>/<analysis>/, for gradients, regret and residuals
 
-    scores.csv      the measures of evaluate.py, on the same images, of the scores that need this analysis
+    scores.csv         the measures of evaluate.py, on the same images, of the scores that need this analysis
+
+for `corruptions`
+
+    corruptions.csv    per kind and severity, the measures of every score of single images against the test images as they are
+    likelihoods.csv    mean bits/dim per model, kind and severity
 
 for `claims` what claims/evidence.py describes; and figures to plots/<benchmark>/<analysis>/.
 """
@@ -14,17 +19,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from matplotlib.figure import Figure
 
 from likelihood import scores
+from likelihood.analyses.corruptions import corrupted
 from likelihood.claims import evidence
 from likelihood.common import images, params, stage
 from likelihood.common.errors import InputError
-from likelihood.evaluation import results
+from likelihood.common.params import MODELS
+from likelihood.common.units import bits_per_dim
+from likelihood.evaluation import calibration, metrics, results
+from likelihood.evaluation.calibration import part
 from likelihood.evaluation.results import DIGITS, Compared
 from likelihood.figures import benchmark as figures
-from likelihood.figures.titles import score_title
+from likelihood.figures.titles import model_title, score_title, set_title
+from likelihood.scores import complexity
 
 DPI = 130
+SHOWN = 4  # scores in the figure of corruptions, beside -log p
 
 
 def read_added(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
@@ -41,23 +54,85 @@ def read_added(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataF
 
 
 def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFrame:
-    """The measures of the scores that need an analysis."""
-    model = analysis.split("_", 1)[0]
+    """The measures of the scores that need an analysis: of its model or, of residuals, of every model and of all at once."""
     outs, seed, resamples = params.of_benchmark(values, benchmark)["out"], values["seed"], values["evaluate"]["bootstrap"]
-    facts, statistics = results.of_model(benchmark, model)
-    compared = Compared(benchmark, results.index_of(statistics, outs), values["evaluate"]["images"], seed)
+    every = analysis == "residuals"
+    of_models = {model: results.of_model(benchmark, model) for model in (MODELS if every else [analysis.split("_", 1)[0]])}
+    first = next(iter(of_models.values()))[1]
+    compared = Compared(benchmark, results.index_of(first, outs), values["evaluate"]["images"], seed)
     added = read_added(Path("data/analyses") / benchmark / analysis, compared.index)
-    own = compared.statistics(statistics)
-    samples = results.with_statistics(compared.bare(coded=False), {name: own[name].join(added[name]) for name in own})
-    names = scores.needing(list(added["val"]), list(samples["val"].statistics))
-    table = results.compare(names, samples, results.row_name(model, facts), outs, resamples, seed)
+    bare, samples, tables = compared.bare(coded=every), {}, []
+    for model, (facts, statistics) in of_models.items():
+        own = compared.statistics(statistics)
+        more = {name: part(table, model) if every else table for name, table in added.items()}
+        row = results.row_name(model, facts)
+        samples[row] = results.with_statistics(bare, {name: own[name].join(more[name]) for name in own})
+        names = scores.needing(list(more["val"]), list(samples[row]["val"].statistics))
+        tables.append(results.compare(names, samples[row], row, outs, resamples, seed))
+    if every:
+        known = scores.pooling(*(list(statistics["val"]) for _, statistics in of_models.values()))
+        names = [
+            name for name in scores.pooling(*(list(found["val"].statistics) for found in samples.values())) if name not in known
+        ]
+        tables.append(results.compare(names, results.pooled(samples), results.ALL_MODELS, outs, resamples, seed))
+    table = pd.concat(tables, ignore_index=True)
     table.insert(0, "benchmark", benchmark)
     return table
 
 
+def corruptions(benchmark: str, values: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The measures of every score by kind and severity, and the models' mean likelihoods."""
+    seed, resamples = values["seed"], values["evaluate"]["bootstrap"]
+    source, folder = Path("data/processed") / benchmark / "in", Path("data/analyses") / benchmark / "corruptions"
+    units = {model: results.of_model(benchmark, model)[0] for model in MODELS}
+    known, pixels = {}, {name: images.load(source / f"{name}.npy") for name in ("val", "test")}
+    tables = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
+    index = {name: tables[name]["index"].to_numpy() for name in pixels}
+    changed = {
+        f"{kind}_{severity}": x.numpy() for kind, severity, x in corrupted(torch.from_numpy(pixels["test"][index["test"]]))
+    }
+    for name, x in {**{name: pixels[name][index[name]] for name in pixels}, **changed}.items():
+        statistics = {model: part(tables[name], model) for model in MODELS}
+        known[name] = calibration.samples(x, complexity.lengths(x), statistics)
+    measures, likelihoods = [], []
+    for name, score in calibration.fitted(known["val"]).items():
+        model, title = name.split(".")
+        normal = score.score(known["test"][model])
+        for key in changed:
+            kind, severity = key.split("_")
+            found = metrics.ood_metrics(normal, score.score(known[key][model]), resamples, seed)
+            measures.append({"model": model, "score": title, "kind": kind, "severity": int(severity), "n": len(normal), **found})
+    for model, facts in units.items():
+        for key in ("test", *changed):
+            kind, severity = key.split("_") if key in changed else ("", 0)
+            value = bits_per_dim(known[key][model].column("log_prob"), facts["dims"]).mean()
+            likelihoods.append({"model": model, "kind": kind, "severity": int(severity), "value": value})
+    found = pd.DataFrame(measures)
+    found.insert(0, "benchmark", benchmark)
+    return found, pd.DataFrame(likelihoods)
+
+
+def severities(table: pd.DataFrame, likelihoods: pd.DataFrame, in_name: str) -> dict[str, Figure]:
+    """The figures of corruptions: likelihoods, and AUROC of -log p and of the SHOWN scores that are best on average."""
+    keys = ["model", "score"]
+    mean = table.groupby(keys)["auroc"].mean().sort_values(ascending=False)
+    shown = [*((model, "log_prob") for model in MODELS), *(key for key in mean.index if key[1] != "log_prob")][
+        : len(MODELS) + SHOWN
+    ]
+    titles = {".".join(key): score_title(key[0], scores.get(key[1]).title) for key in shown}
+    curves = table.assign(line=table["model"] + "." + table["score"], value=table["auroc"])
+    title = f"Trained on {set_title(in_name)}: its own test images, corrupted"
+    return {
+        "likelihoods": figures.severity_curves(
+            likelihoods.assign(line=likelihoods["model"]), {model: model_title(model) for model in MODELS}, title, "bits/dim"
+        ),
+        "scores": figures.severity_curves(curves, titles, title, "AUROC; 0.5 is chance"),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("analysis", help="<model>_gradients, vae_regret or claims")
+    parser.add_argument("analysis", help="<model>_gradients, vae_regret, residuals, corruptions or claims")
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     benchmark, analysis, values = arguments.benchmark, arguments.analysis, params.load()
@@ -66,6 +141,13 @@ def main() -> None:
         found, dissected, drawn = evidence.collect(benchmark, params.of_benchmark(values, benchmark), values["seed"])
         with images.replaced(place) as folder:
             evidence.write(found, dissected, folder)
+    elif analysis == "corruptions":
+        table, likelihoods = corruptions(benchmark, values)
+        inside = params.of_benchmark(values, benchmark)["in"]
+        drawn = severities(table, likelihoods, inside)
+        with images.replaced(place) as folder:
+            table.round(DIGITS).to_csv(folder / "corruptions.csv", index=False)
+            likelihoods.round(DIGITS).to_csv(folder / "likelihoods.csv", index=False)
     else:
         table = compare(benchmark, analysis, values)
         inside = params.of_benchmark(values, benchmark)["in"]

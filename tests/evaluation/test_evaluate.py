@@ -101,7 +101,7 @@ def test_the_table_has_every_score_of_every_model_of_all_and_of_none(project):
     bare = set(scores.applicable([]))
     assert found == {
         *((model, score) for model in MODELS for score in scores.applicable(["log_prob"])),
-        *((results.ALL_MODELS, score) for score in scores.pooling()),
+        *((results.ALL_MODELS, score) for score in scores.pooling(["log_prob"])),
         *((results.NO_MODEL, score) for score in bare),
     }
 

@@ -22,6 +22,10 @@ def sample(n=12, shape=(1, 8, 8), seed=0):
     names = ("log_prob", "log_pz", "ladj", "reconstruction", *COMPANIONS)
     columns = {name: rng.normal(-300.0, 20.0, n) for name in names}
     columns |= {name: rng.normal(12.0, 2.0, n) for name in ("gradient_norm", "gradient_norm.a", "gradient_norm.b")}
+    positive = ("residual_ks", "residual_variance", "residual_white", "expected", "spread", "error", "mean_norm", "std_norm")
+    columns |= {name: rng.gamma(9.0, 1.0, n) for name in positive}
+    columns |= {name: rng.normal(0.0, 1.0, n) for name in ("surprise", "residual_mean", "input_gradient")}
+    columns |= {"last_level": rng.normal(-90.0, 9.0, n), "perfect": rng.normal(-9.0, 0.5, n)}
     statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "regret": rng.gamma(5.0, 9.0, n), "same": 1.0})
     return scores.Sample(images, complexity.lengths(images), statistics)
 
@@ -43,13 +47,18 @@ def test_the_list_has_the_scores_of_one_model_and_those_without():
 def test_a_score_is_applied_to_the_models_that_have_what_it_needs():
     assert set(scores.applicable([])) == set(NO_MODEL)
     assert {"latent_norm", "log_pz"}.isdisjoint(scores.applicable(["log_prob", "kl"]))
-    more = {"waic", "ensemble", "background_ratio", "local_ratio", "gradient_norm", "gradient_density", "likelihood_regret"}
+    more = {name for name in ONE_MODEL if not set(scores.get(name).needs) <= {"log_prob", "log_pz", "latent_norm"}}
+    assert {"waic", "local_ratio", "gradient_norm", "gradient_density", "likelihood_regret", "residual_kde", "surprise"} <= more
     assert set(scores.applicable(["log_prob", "log_pz", "latent_norm"])) == set(ONE_MODEL) - more
     assert set(scores.applicable(list(sample().statistics))) == set(ONE_MODEL)
 
 
 def test_what_is_added_to_a_model_s_statistics_brings_only_the_scores_that_need_it():
-    assert scores.needing(["log_prob@1", "log_prob@2"], ["log_prob", "log_prob@1", "log_prob@2"]) == ["ensemble", "waic"]
+    assert scores.needing(["log_prob@1", "log_prob@2"], ["log_prob", "log_prob@1", "log_prob@2"]) == [
+        "disagreement",
+        "ensemble",
+        "waic",
+    ]
     assert scores.needing(["log_prob@local"], ["log_prob", "log_prob@local"]) == ["local_ratio"]
     assert scores.needing(["regret"], ["log_prob", "regret"]) == ["likelihood_regret"]
     assert scores.needing(["kl@1"], ["log_prob", "kl", "kl@1"]) == []
@@ -129,7 +138,7 @@ def test_a_score_without_a_model_needs_no_statistics(name):
     np.testing.assert_array_equal(bare, fitted(name, reference).score(whole))
 
 
-@pytest.mark.parametrize("name", scores.pooling())
+@pytest.mark.parametrize("name", scores.pooling(sample().statistics))
 def test_a_score_that_pools_uses_every_model(name):
     def pooled(part, shift):
         table = pd.DataFrame({"log_prob_a": part.statistics["log_prob"], "log_prob_b": part.statistics["log_pz"] + shift})

@@ -31,6 +31,7 @@ from likelihood import scores
 from likelihood.evaluation import results
 from likelihood.scores.density import RESOLUTION
 
+TOGETHER = (results.ALL_MODELS, results.NO_MODEL)
 REFERENCE, LEVELS = "reference.parquet", "calibration.parquet"
 
 
@@ -45,9 +46,9 @@ def samples(x: np.ndarray, codes: pd.DataFrame, statistics: dict[str, pd.DataFra
 
 def fitted(reference: dict[str, scores.Sample]) -> dict[str, scores.Score]:
     """All scores of single images, by `<model>.<score>`, fitted on reference images."""
-    found = {}
+    found, single = {}, [list(sample.statistics) for model, sample in reference.items() if model not in TOGETHER]
     for model, sample in reference.items():
-        names = scores.pooling() if model == results.ALL_MODELS else scores.applicable(list(sample.statistics))
+        names = scores.pooling(*single) if model == results.ALL_MODELS else scores.applicable(list(sample.statistics))
         for name in names:
             score = scores.get(name)
             if score.batch == 1:
@@ -57,12 +58,12 @@ def fitted(reference: dict[str, scores.Sample]) -> dict[str, scores.Score]:
 
 def judges(reference: pd.DataFrame, models: list[str]) -> dict[str, scores.Score]:
     """All scores of single images of these models, fitted on a table with columns `code.<codec>` and `<model>.<statistic>`."""
-    statistics = {model: _part(reference, model) for model in models}
+    statistics = {model: part(reference, model) for model in models}
     no_images = np.empty((len(reference), 0))  # `Score.fit` reads none
-    return fitted(samples(no_images, _part(reference, "code"), statistics))
+    return fitted(samples(no_images, part(reference, "code"), statistics))
 
 
-def _part(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
+def part(table: pd.DataFrame, prefix: str) -> pd.DataFrame:
     """The columns that begin with `<prefix>.`, without this prefix."""
     return table[[name for name in table if name.startswith(f"{prefix}.")]].rename(columns=lambda name: name[len(prefix) + 1 :])
 

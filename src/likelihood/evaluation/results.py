@@ -116,7 +116,8 @@ def score_table(
         compare(scores.applicable(list(by_set["val"].statistics)), by_set, model, outs, resamples, seed)
         for model, by_set in samples.items()
     ]
-    parts.append(compare(scores.pooling(), pooled(samples), ALL_MODELS, outs, resamples, seed))
+    names = scores.pooling(*(list(by_set["val"].statistics) for by_set in samples.values()))
+    parts.append(compare(names, pooled(samples), ALL_MODELS, outs, resamples, seed))
     parts.append(compare(scores.applicable([]), bare, NO_MODEL, outs, resamples, seed))
     return pd.concat(parts, ignore_index=True)
 
@@ -156,11 +157,11 @@ def compare(
 
 
 def pooled(samples: dict[str, dict[str, scores.Sample]]) -> dict[str, scores.Sample]:
-    """Samples by set with `log_prob_<model>` of every model, from samples by model and set."""
+    """Samples by set with `<statistic>_<model>` of every model, from samples by model and set."""
     first = next(iter(samples.values()))
     return {
         key: sample._replace(
-            statistics=pd.DataFrame({f"log_prob_{model}": found[key].statistics["log_prob"] for model, found in samples.items()})
+            statistics=pd.concat([found[key].statistics.add_suffix(f"_{model}") for model, found in samples.items()], axis=1)
         )
         for key, sample in first.items()
     }

@@ -1,5 +1,5 @@
 """The figures of a benchmark: likelihood histograms in the manner of [1], loss curves and sample grids from what DVCLive wrote of
-trainings, contact sheets, the heat map of scores. And how figures are saved.
+trainings, contact sheets, the heat map of scores, curves by severity. And how figures are saved.
 
 References:
     [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136, figure 2
@@ -43,6 +43,7 @@ EACH = 8  # images at either end of a contact sheet
 SIZE = 0.62  # inches of an image
 FRAME = 190  # grey of the frames
 DARK = 0.36  # from this distance to one half on, a cell is so dark that its number is white
+KINDS_A_ROW = 5  # panels of corruptions
 DPI = 150
 
 
@@ -284,4 +285,36 @@ def heat_map(
             spine.set_visible(False)
     axes[0].set_yticks(range(len(rows)), list(rows.values()), fontsize=8)
     figure.colorbar(shown, ax=axes, shrink=0.4, label="AUROC; 0.5 is chance")
+    return figure
+
+
+def severity_curves(table: pd.DataFrame, lines: Mapping[str, str], title: str, label: str) -> Figure:
+    """One panel a kind of corruption: a value by severity.
+
+    Arguments:
+        table: columns line, kind, severity, value; severity 0, before any corruption, may be missing.
+        lines: titles by line, in order.
+        title: of the figure.
+        label: of the values.
+    """
+    kinds = [kind for kind in dict.fromkeys(table["kind"]) if kind]
+    rows = -(-len(kinds) // KINDS_A_ROW)
+    figure = Figure(figsize=(2.3 * KINDS_A_ROW, 2.1 * rows + 1.0), layout="constrained")
+    axes = figure.subplots(rows, KINDS_A_ROW, sharey=True, squeeze=False)
+    for ax in axes.flat[len(kinds) :]:
+        ax.set_visible(False)
+    palette = dict(zip(lines, (*IN_COLORS.values(), *OUT_COLORS), strict=False))
+    for ax, kind in zip(axes.flat, kinds, strict=False):
+        chosen = table[table["kind"].isin((kind, ""))]
+        for line in lines:
+            found = chosen[chosen["line"] == line].sort_values("severity")
+            ax.plot(found["severity"], found["value"], color=palette[line], marker="o", markersize=3, label=lines[line])
+        ax.set_title(kind)
+        ax.set_xticks(sorted(chosen["severity"].unique()))
+        ax.grid(axis="y", alpha=0.25)
+    for row in axes:
+        row[0].set_ylabel(label)
+    figure.supxlabel("severity", fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

@@ -6,7 +6,7 @@ Tables, figures and detectors call a score by its name here. Names are given in 
 from collections.abc import Callable, Collection
 from functools import partial
 
-from likelihood.scores import complexity, density, likelihood, pixels, variants
+from likelihood.scores import complexity, density, likelihood, pixels, residuals, variants
 from likelihood.scores.base import Sample, Score
 
 __all__ = ["SCORES", "Sample", "Score", "applicable", "get", "needing", "pooling"]
@@ -20,6 +20,8 @@ SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
     "typicality_2": partial(likelihood.Typicality, batch=2),
     "typicality_10": partial(likelihood.Typicality, batch=10),
     "typicality_25": partial(likelihood.Typicality, batch=25),
+    "ks_10": partial(likelihood.KolmogorovSmirnov, batch=10),
+    "ks_25": partial(likelihood.KolmogorovSmirnov, batch=25),
     # Code lengths
     "complexity": complexity.Complexity,
     "png_size": complexity.PngSize,
@@ -30,11 +32,23 @@ SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
     "code_kde": density.CodeKde,
     "bare_code_kde": density.BareCodeKde,
     "gradient_density": density.GradientDensity,
+    # Residuals and other statistics
+    "residual_ks": residuals.ResidualKs,
+    "white_noise": residuals.WhiteNoise,
+    "surprise": residuals.Surprise,
+    "last_level": residuals.LastLevel,
+    "mass": residuals.Mass,
+    "corrected_log_prob": residuals.CorrectedLogProb,
+    "likelihood_path": residuals.LikelihoodPath,
+    "residual_kde": density.ResidualKde,
+    "code_residual_kde": density.CodeResidualKde,
+    "statistics_kde": density.StatisticsKde,
     # Variants and gradients
     "background_ratio": variants.BackgroundRatio,
     "local_ratio": variants.LocalRatio,
     "ensemble": variants.Ensemble,
     "waic": variants.Waic,
+    "disagreement": variants.Disagreement,
     "gradient_norm": variants.GradientNorm,
     "likelihood_regret": variants.LikelihoodRegret,
     # Pixels
@@ -60,6 +74,7 @@ def needing(added: Collection[str], columns: Collection[str]) -> list[str]:
     return [name for name in applicable(columns) if set(get(name).needs) & set(added)]
 
 
-def pooling() -> list[str]:
-    """The scores that read several models at once."""
-    return [name for name in sorted(SCORES) if get(name).pools]
+def pooling(*columns: Collection[str]) -> list[str]:
+    """The scores that read several models at once, of models whose statistics have these columns."""
+    shared = set.intersection(*map(set, columns))
+    return [name for name in applicable(shared) if get(name).pools]

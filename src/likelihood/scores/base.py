@@ -18,8 +18,8 @@ class Sample(NamedTuple):
     images: np.ndarray  # uint8 (N, C, H, W)
     codes: pd.DataFrame  # code lengths in nats, one column per codec (likelihood/scores/complexity.py)
     # Of one model, in nats: `log_prob` and its parts; where there are any, those of a variant as `<statistic>@<kind>`,
-    # and what takes gradients: `gradient_norm`, `gradient_norm.<layer>`, `regret`. Or `log_prob_<model>` of all models. Or no
-    # column at all.
+    # and those of analyses: `gradient_norm`, `gradient_norm.<layer>`, `regret`, `residual_ks` … Or `<statistic>_<model>` of all
+    # models. Or no column at all.
     statistics: pd.DataFrame
 
     def column(self, statistic: str) -> np.ndarray:
@@ -33,7 +33,7 @@ class Score(ABC):
     Attributes:
         title: what tables and figures call it.
         needs: the statistics it reads. It is applied to every model that has them all; a score that needs none uses no model.
-        pools: whether it can also read `log_prob_<model>` of several models at once.
+        pools: whether it can also read `<statistic>_<model>` of several models at once.
         coded: the codecs whose code lengths it reads.
         batch: how many images share one number.
     """

@@ -4,6 +4,9 @@
     DoseSvm            distance of t(x) beyond the boundary of a one-class SVM, t as for DoseKde [1]
     CodeKde            -log q(t(x)),    t = log of -log p(x) under the model or models, and of L(x) under each codec
     BareCodeKde        -log q(t(x)),    t = log of L(x) under each codec: baseline without a model
+    ResidualKde        -log q(t(x)),    t = log of -log p(x), and what tests of the residuals find (analyses/residuals.py)
+    CodeResidualKde    -log q(t(x)),    t of CodeKde and of ResidualKde together
+    StatisticsKde      -log q(t(x)),    t of ResidualKde and all else that a model says of an image
     GradientDensity    -log N(t(x); mean, covariance),    t_l = log ‖∇_θl log p(x)‖², one per layer [4]
 
 with three densities, of whitened features y = Λ^(-1/2) Vᵀ (t - mean) / std, where V Λ Vᵀ are the correlations of the in-set:
@@ -19,6 +22,10 @@ CodeKde takes an image for normal where a model and the codecs need as many bits
 statistics of input complexity [2], whose single difference it replaces by their joint density, as [3] does with a flow's latents
 and one codec. Logarithms, because all are lengths: what matters is how many times longer. BareCodeKde shows what CodeKde owes to
 the codecs alone.
+
+ResidualKde asks of a model not only how long an image's code is, but whether what it leaves is noise: residuals with the mean,
+variance, distribution and correlations of noise, and as much of it as the model expects. Such tests are used one by one [8, 9]; a
+joint density of them all is ours. Logarithms again, of what is positive.
 
 GradientDensity takes an image for normal where its gradient is as large at each layer as those of the in-set are. The covariance
 is a full one, shrunk.
@@ -40,6 +47,9 @@ References:
     [5] Multivariate density estimation (Scott, 1992), section 6.3
     [6] Estimating the support of a high-dimensional distribution (Schölkopf et al., 2001)
     [7] A well-conditioned estimator for large-dimensional covariance matrices (Ledoit & Wolf, 2004)
+    [8] Revisiting flow generative models for out-of-distribution detection (Jiang et al., 2022),
+        https://openreview.net/forum?id=9sW_kx0Ngmg
+    [9] Further analysis of outlier detection with deep generative models (Wang et al., 2020), https://arxiv.org/abs/2010.13064
 """
 
 from abc import abstractmethod
@@ -58,6 +68,11 @@ from likelihood.scores.complexity import CODECS
 RESOLUTION = 2.0**-20  # of its size, or of one nat: how exactly a statistic is known; the largest error seen is 0.7 of it
 FLOOR, COARSE = 100.0, 10_000.0  # in roundings: 0.01 % and 1 % of a statistic
 NU = 0.1
+# Statistics by the beginning of their names, which may end in that of a model.
+RESIDUALS = r"^(?:residual_|surprise)"
+STATISTICS = r"^(?:input_gradient|expected|spread|error|mean_norm|std_norm|log_pz_\d|ladj_\d)"
+ADDED = f"{RESIDUALS}|{STATISTICS}|^(?:last_level|perfect)"  # what analyses add to a model's own
+POSITIVE = r"^(?:residual_ks|residual_variance|residual_white|expected|spread|error|mean_norm|std_norm)"
 
 Map = Callable[[np.ndarray], np.ndarray]  # from statistics (N, d)
 Density = Callable[[np.ndarray], np.ndarray]  # from statistics (N, d) to how outlying they are, (N,): minus a log-density
@@ -122,6 +137,14 @@ def logs(lengths: pd.DataFrame) -> np.ndarray:
     return np.log(np.maximum(lengths.to_numpy(np.float64), 1.0))
 
 
+def positive(statistics: pd.DataFrame) -> np.ndarray:
+    """Statistics (N, columns), of those that can only be positive the logarithm."""
+    values = statistics.to_numpy(np.float64, copy=True)
+    taken = statistics.columns.str.contains(POSITIVE)
+    values[:, taken] = np.log(np.maximum(values[:, taken], RESOLUTION))
+    return values
+
+
 class DensityScore(Score):
     """Minus the log-density of an image's features; a class below says of which, and by which `density`."""
 
@@ -146,7 +169,8 @@ class DoseKde(DensityScore):
     needs = ("log_prob",)
 
     def features(self, sample: Sample) -> np.ndarray:
-        return sample.statistics.to_numpy(np.float64)
+        own = ~sample.statistics.columns.str.contains(ADDED)
+        return sample.statistics.loc[:, own].to_numpy(np.float64)
 
 
 class DoseSvm(DoseKde):
@@ -176,6 +200,37 @@ class BareCodeKde(DensityScore):
 
     def features(self, sample: Sample) -> np.ndarray:
         return logs(sample.codes)
+
+
+class ResidualKde(DensityScore):
+    """Minus the log-density of the log-likelihood and of the residuals' tests."""
+
+    title = "KDE of log p and residuals"
+    needs = ("log_prob", "residual_ks")
+    pools = True
+
+    def features(self, sample: Sample) -> np.ndarray:
+        return np.hstack([logs(-sample.statistics.filter(like="log_prob")), positive(sample.statistics.filter(regex=RESIDUALS))])
+
+
+class CodeResidualKde(ResidualKde):
+    """Minus the log-density of the log code lengths, those of models among them, and of the residuals' tests."""
+
+    title = "KDE of log p, residuals, code lengths"
+    coded = tuple(CODECS)
+
+    def features(self, sample: Sample) -> np.ndarray:
+        return np.hstack([super().features(sample), logs(sample.codes)])
+
+
+class StatisticsKde(ResidualKde):
+    """Minus the log-density of everything that a model says of an image."""
+
+    title = "KDE of log p and all statistics"
+
+    def features(self, sample: Sample) -> np.ndarray:
+        others = sample.statistics.filter(regex=STATISTICS)
+        return np.hstack([super().features(sample), positive(others)])
 
 
 class GradientDensity(DensityScore):

@@ -4,6 +4,7 @@
     LogPz         -log p(z): a flow's likelihood without its volume term [1, section 4]
     LatentNorm    | ‖z‖ - √D |: distance of a flow's latents from the shell where a standard normal has its mass [2]
     Typicality    | -1/M Σ_m log p(x_m) - H |,    H = the mean of -log p over the reference, M images per batch
+    KolmogorovSmirnov    sup_t | F_M(t) - F(t) |,    F_M and F the distributions of log p in the batch and over the reference [4]
 
 Typicality is the distance of the likelihood from that of the in-set: a typical image is neither unlikely nor too likely [3]. Our
 deviation: [3] flags a batch where the distance passes a threshold from bootstrapped batches; the distance itself gives the same
@@ -14,12 +15,14 @@ References:
     [2] WAIC, but why? Generative ensembles for robust anomaly detection (Choi et al., 2018), https://arxiv.org/abs/1810.01392
     [3] Detecting out-of-distribution inputs to deep generative models using typicality (Nalisnick et al., 2019),
         https://arxiv.org/abs/1906.02994
+    [4] Further analysis of outlier detection with deep generative models (Wang et al., 2020), https://arxiv.org/abs/2010.13064
 """
 
 import math
 from typing import Self
 
 import numpy as np
+from scipy.stats import ks_2samp
 
 from likelihood.scores.base import Sample, Score
 
@@ -75,3 +78,26 @@ class Typicality(Score):
         nats = -sample.column("log_prob")
         batches = nats[: len(nats) // self.batch * self.batch].reshape(-1, self.batch)
         return np.abs(batches.mean(axis=1) - self.entropy_)
+
+
+class KolmogorovSmirnov(Score):
+    """Distance of the distribution of log p in a batch from that over the reference, in [0, 1].
+
+    Arguments:
+        batch: M, how many consecutive images make a batch.
+    """
+
+    needs = ("log_prob",)
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.title = f"Kolmogorov–Smirnov of {batch} images"
+
+    def fit(self, reference: Sample) -> Self:
+        self.reference_ = reference.column("log_prob")
+        return self
+
+    def score(self, sample: Sample) -> np.ndarray:
+        nats = sample.column("log_prob")
+        batches = nats[: len(nats) // self.batch * self.batch].reshape(-1, self.batch)
+        return np.array([ks_2samp(batch, self.reference_, method="asymp").statistic for batch in batches], np.float64)

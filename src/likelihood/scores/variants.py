@@ -4,6 +4,7 @@
     LocalRatio          -(log p(x) - log p_local(x)): against a local model, one that sees a few pixels around [2]
     Ensemble            -log 1/n Σ_θ p_θ(x): the mean likelihood of models of n seeds. It is known to fix nothing [3]
     Waic                -(mean_θ log p_θ(x) - var_θ log p_θ(x)): likely on average, and the models agree [4]
+    Disagreement        -1 / Σ_θ w_θ²,  w_θ = p_θ(x) / Σ p_θ(x): few of the models count, as for an image none has met [7]
     GradientNorm        log ‖∇_θ log p(x)‖²: a model has more to learn from a foreign image [5]
     LikelihoodRegret    max_q L(x; q) - L(x; q_φ(z | x)), L the ELBO: how badly a VAE's encoder serves an image [6]
 
@@ -28,10 +29,12 @@ References:
         (Dauncey et al., 2024), https://arxiv.org/abs/2403.01485
     [6] Likelihood regret: an out-of-distribution detection score for variational auto-encoder (Xiao et al., 2020),
         https://arxiv.org/abs/2003.02977
+    [7] Bayesian variational autoencoders for unsupervised out-of-distribution detection (Daxberger & Hernández-Lobato, 2019),
+        https://arxiv.org/abs/1912.05651
 """
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from likelihood.scores.base import Sample, Score
 
@@ -81,6 +84,16 @@ class Waic(Score):
     def score(self, sample: Sample) -> np.ndarray:
         log_prob = seeds(sample)
         return log_prob.var(axis=1, ddof=1) - log_prob.mean(axis=1)
+
+
+class Disagreement(Score):
+    """Minus the effective number of the models, in [-seeds, -1]."""
+
+    title = "disagreement of seeds"
+    needs = ("log_prob", "log_prob@1")
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return -1.0 / np.square(softmax(seeds(sample), axis=1)).sum(axis=1)
 
 
 class GradientNorm(Score):

@@ -1,0 +1,123 @@
+"""Scores of what a model leaves of an image, and of how it explains one (analyses/residuals.py says what the statistics are).
+
+    ResidualKs          sup_t | F(t) - t |, F the distribution of an image's residuals: goodness of fit [1]
+    WhiteNoise          Σ n c², c the correlation of neighbouring residuals: what is left should be noise [2]
+    Surprise            | s - mean of s |, s how many standard deviations -log p is above what the model expects
+    LastLevel           -(log p(z_L) + ladj_L): the likelihood of a flow's last level alone [3]
+    Mass                log ‖∂ log p(x) / ∂x‖²: in a region of mass the density is flat [4]
+    CorrectedLogProb    -(log p(x) - Σ_i max log P(x_i)): without what the pixels' distributions make of their values [5]
+    LikelihoodPath      COPOD [7] of ‖x - x'‖ and of the norms of a VAE's mean and standard deviation [6]
+
+COPOD adds the logarithms of tail probabilities, of each statistic among the in-set's, and takes the largest of three sums: of the
+lower tails, of the upper tails, and of the tail on each statistic's skewed side.
+
+Our deviations: Surprise is two-sided, and of a model of pixels, whose expectation is exact; [1] tests random projections of a
+flow's latents, and we its latents, or the residuals of pixels; [7] counts among the images that it judges, COPOD here among the
+in-set's, so that an image's score does not depend on the others. CorrectedLogProb is of proper distributions of 8-bit values,
+which all can reach a probability near 1: the correction, large for the distributions of [5], is a few nats here.
+
+References:
+    [1] Revisiting flow generative models for out-of-distribution detection (Jiang et al., 2022),
+        https://openreview.net/forum?id=9sW_kx0Ngmg
+    [2] Further analysis of outlier detection with deep generative models (Wang et al., 2020), https://arxiv.org/abs/2010.13064
+    [3] Understanding anomaly detection with deep invertible networks through hierarchies of distributions and features
+        (Schirrmeister et al., 2020), https://arxiv.org/abs/2006.10848
+    [4] Your classifier is secretly an energy based model and you should treat it like one (Grathwohl et al., 2020),
+        https://arxiv.org/abs/1912.03263, section 5.3.2: approximate mass
+    [5] Robust outlier detection by de-biasing VAE likelihoods (Chauhan et al., 2022), https://arxiv.org/abs/2108.08760
+    [6] Rethinking test-time likelihood: the likelihood path principle and its application to OOD detection (Huang et al., 2024),
+        https://arxiv.org/abs/2401.04933
+    [7] COPOD: copula-based outlier detection (Li et al., 2020), https://arxiv.org/abs/2009.09463
+"""
+
+from typing import Self
+
+import numpy as np
+
+from likelihood.scores.base import Sample, Score
+
+
+class ResidualKs(Score):
+    """Distance of the residuals' distribution from that of the in-set's model, in [0, 1]."""
+
+    title = "goodness of fit of residuals"
+    needs = ("residual_ks",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return sample.column("residual_ks")
+
+
+class WhiteNoise(Score):
+    """Box and Pierce's statistic of the residuals."""
+
+    title = "correlation of residuals"
+    needs = ("residual_white",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return sample.column("residual_white")
+
+
+class Surprise(Score):
+    """Distance of the surprise from its mean over the reference, in standard deviations under the model; two-sided."""
+
+    title = "surprise against the expected"
+    needs = ("surprise",)
+
+    def fit(self, reference: Sample) -> Self:
+        self.mean_ = float(reference.column("surprise").mean())
+        return self
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return np.abs(sample.column("surprise") - self.mean_)
+
+
+class LastLevel(Score):
+    """Minus the last level's share of the log-likelihood, in nats."""
+
+    title = "−log p of the last level"
+    needs = ("last_level",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return -sample.column("last_level")
+
+
+class Mass(Score):
+    """Log squared norm of the gradient with respect to the image."""
+
+    title = "approximate mass"
+    needs = ("input_gradient",)
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return sample.column("input_gradient")
+
+
+class CorrectedLogProb(Score):
+    """Negative log-likelihood above that of a perfect reconstruction, in nats."""
+
+    title = "bias-corrected −log p"
+    needs = ("log_prob", "perfect")
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return sample.column("perfect") - sample.column("log_prob")
+
+
+class LikelihoodPath(Score):
+    """COPOD of the statistics along a VAE's path from an image to its likelihood."""
+
+    title = "likelihood path (COPOD)"
+    needs = ("error", "mean_norm", "std_norm")
+
+    def fit(self, reference: Sample) -> Self:
+        path = reference.statistics[list(self.needs)].to_numpy(np.float64)
+        self.sorted_ = np.sort(path, axis=0)
+        self.third_moment_ = ((path - path.mean(axis=0)) ** 3).mean(axis=0)
+        return self
+
+    def score(self, sample: Sample) -> np.ndarray:
+        path = sample.statistics[list(self.needs)].to_numpy(np.float64)
+        known = len(self.sorted_)
+        pairs = list(zip(self.sorted_.T, path.T, strict=True))
+        lower = -np.log([(1 + np.searchsorted(seen, values, side="right")) / (known + 1) for seen, values in pairs])
+        upper = -np.log([(1 + known - np.searchsorted(seen, values, side="left")) / (known + 1) for seen, values in pairs])
+        skewed = np.where(self.third_moment_[:, None] < 0.0, lower, upper)
+        return np.max([lower.sum(axis=0), upper.sum(axis=0), skewed.sum(axis=0)], axis=0)
