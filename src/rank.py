@@ -1,19 +1,22 @@
-"""Stage `rank`: every score of every benchmark in one table, and scores by their worst pair.
+"""Stage `rank`: every score of every benchmark in one table, and scores by their worst test pair.
 
 Reads metrics/scores/, also of benchmarks that are not enabled. Writes
 
-    metrics/scores.csv      benchmark, model, score, out, n, auroc, auroc_low, auroc_high, auprc, fpr95
-    metrics/ranking.json    worst AUROC over all natural pairs, by model and score, under the key `worst`
+    metrics/scores.csv      benchmark, model, score, out, use, n, auroc, auroc_low, auroc_high, auprc, fpr95
+    metrics/ranking.json    by model and score, `worst`: the worst AUROC over all test pairs; `development`: the mean over all
+                            development pairs
     plots/scores            the heat map, without the scores of variants alone
 
-A pair is natural when neither set is made up, as noise and constant images are. It counts once, even where several benchmarks
-have it, which differ in their models.
+A pair of data sets is for development, where scores may be chosen, or for a test, where they must not be; `use` says which.
+For development are pairs with a made set, as noise and constant images are, and those that params.yaml lists. A pair counts once,
+even where several benchmarks have it, which differ in their models.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from likelihood import scores
@@ -47,6 +50,11 @@ def pairs(table: pd.DataFrame, inside: dict[str, str]) -> list[tuple[str, str]]:
     return [(benchmark, out) for (_, out), benchmark in first.items()]
 
 
+def for_development(inside: str, out: str, listed: dict[str, list[str]]) -> bool:
+    """Whether scores may be chosen on a pair of data sets."""
+    return not data.natural(out) or out in listed.get(inside, [])
+
+
 def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
     """The rows (model, score) of the heat map: ranked ones, best first, then those that lack a pair."""
     first = list(zip(ranked["model"], ranked["score"], strict=True))
@@ -54,20 +62,30 @@ def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
     return [*first, *(row for row in every if row not in first)]
 
 
+def nested(table: pd.DataFrame, column: str) -> dict[str, dict[str, float]]:
+    """A column by model and score."""
+    found: dict[str, dict[str, float]] = {}
+    for row in table.to_dict("records"):
+        found.setdefault(row["model"], {})[row["score"]] = row[column]
+    return found
+
+
 def main() -> None:
     values = params.load()
     table = collect(values)
     inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
-    shown = pairs(table, inside)
-    ranked = results.ranking(table, [(benchmark, out) for benchmark, out in shown if data.natural(out)])
+    shown, listed = pairs(table, inside), values["development"]
+    chosen = {pair: for_development(inside[pair[0]], pair[1], listed) for pair in shown}
+    uses = [for_development(inside[row.benchmark], row.out, listed) for row in table.itertuples()]
+    table.insert(table.columns.get_loc("out") + 1, "use", np.where(uses, "development", "test"))
+    ranked = results.ranking(table, [pair for pair in shown if not chosen[pair]])
+    means = results.means(table, [pair for pair in shown if chosen[pair]])
     results.save(Path("metrics/scores.csv"), table.to_csv(index=False))
-    summary: dict[str, dict[str, float]] = {}
-    for row in ranked.itertuples():
-        summary.setdefault(row.model, {})[row.score] = row.worst
-    results.save(Path("metrics/ranking.json"), json.dumps({"worst": summary}, indent=1) + "\n")
+    summary = {"worst": nested(ranked, "worst"), "development": nested(means, "mean")}
+    results.save(Path("metrics/ranking.json"), json.dumps(summary, indent=1) + "\n")
     groups = {
-        title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if data.natural(out) == which]
-        for title, which in (("pictures", True), ("made", False))
+        title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if chosen[benchmark, out] == use]
+        for title, use in (("test pairs", False), ("development pairs", True))
     }
     shown_models = {*MODELS, *(f"{model}_binarised" for model in MODELS), results.ALL_MODELS, results.NO_MODEL}
     drawn = [row for row in rows(table, ranked) if row[0] in shown_models]

@@ -177,7 +177,7 @@ def test_the_gaussian_stands_more_statistics_than_images_and_those_that_do_not_v
 def project(tmp_path, monkeypatch):
     """A folder with the tables of two benchmarks, one of which params.yaml has not."""
     names = {"toy": ["mnist", "noise"], "gone": ["mnist"]}
-    params = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": names["toy"]}}}
+    params = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": names["toy"]}}, "development": {"mnist": ["fashion_mnist"]}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "metrics/scores").mkdir(parents=True)
     for name, outs in names.items():
@@ -189,10 +189,27 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_rank_gathers_known_benchmarks_and_ranks_pictures_only(project):
+def test_a_pair_is_for_development_where_it_is_listed_or_made_and_else_for_a_test(project):
     rank.main()
     table = pd.read_csv("metrics/scores.csv")
-    assert list(table.columns) == ["benchmark", *results.COLUMNS]
+    assert dict(zip(table["out"], table["use"], strict=True)) == {"mnist": "test", "noise": "development"}
+    found = json.loads((project / "metrics/ranking.json").read_text())
+    mean = table[table["out"] == "noise"].set_index("score")["auroc"].to_dict()
+    assert found["development"] == {"none": pytest.approx(mean, abs=1e-4)}
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    (project / "params.yaml").write_text(yaml.safe_dump({**params, "development": {"fashion_mnist": ["mnist"]}}))
+    rank.main()
+    assert set(pd.read_csv("metrics/scores.csv")["use"]) == {"development"}
+    both = json.loads((project / "metrics/ranking.json").read_text())
+    assert both["worst"] == {}
+    expected = table.groupby("score")["auroc"].mean().to_dict()
+    assert both["development"] == {"none": pytest.approx(expected, abs=1e-4)}
+
+
+def test_rank_gathers_known_benchmarks_and_ranks_test_pairs_only(project):
+    rank.main()
+    table = pd.read_csv("metrics/scores.csv")
+    assert list(table.columns) == ["benchmark", "model", "score", "out", "use", *results.COLUMNS[3:]]
     assert set(table["benchmark"]) == {"toy"}
     assert set(table["out"]) == {"mnist", "noise"}
     worst = table[table["out"] == "mnist"].set_index("score")["auroc"].to_dict()

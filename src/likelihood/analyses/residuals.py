@@ -93,7 +93,7 @@ def _measure(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
 
 
 def input_gradient(model: LikelihoodModel, x: Tensor, noise: Tensor) -> Tensor:
-    """log ‖∂ log w(x, e) / ∂x‖² of images (B, C, H, W) and one draw of each one's noise: (B,); that of a binarised image is flat."""
+    """log ‖∂ log w(x, e) / ∂x‖² of images (B, C, H, W) and one draw of each one's noise: (B,)."""
     x = x.to(noise.dtype).requires_grad_()
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(model(x, noise)["log_weight"].sum(), x, materialize_grads=True)

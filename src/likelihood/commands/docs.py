@@ -174,7 +174,7 @@ def pages() -> dict[Path, str]:
     values = params.load()
     results, of_variants = committed(values), variants(values)
     scored = timed(pd.read_csv("metrics/scores.csv"))
-    ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))["worst"]
+    ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
     bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
     summaries = {name: summary for name, (_, summary) in results.items()}

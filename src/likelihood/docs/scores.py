@@ -12,7 +12,7 @@ from likelihood.docs import markdown
 from likelihood.figures.titles import model_title, score_title, set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
-HEADS = ("score", "out-set", "n", "AUROC [95 %]", "AUPRC", "FPR95", "seconds per 1,000 images")
+HEADS = ("score", "out-set", "use", "n", "AUROC [95 %]", "AUPRC", "FPR95", "seconds per 1,000 images")
 KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("none", "png_size"), ("none", "png_distance")}
 
 
@@ -21,23 +21,26 @@ def seconds(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.2g}"
 
 
-def ranked(table: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any], rows: int | None) -> str:
-    """The Markdown table of scores by their worst natural pair: the `rows` best single-image scores and KEPT, or all."""
-    order = sorted(((worst, model, name) for model, found in ranking.items() for name, worst in found.items()), reverse=True)
+def ranked(table: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any], rows: int | None) -> str:
+    """The Markdown table of scores by their worst test pair: the `rows` best single-image scores and KEPT, or all."""
+    of_tests = ((worst, model, name) for model, found in ranking["worst"].items() for name, worst in found.items())
     cells = []
     singles = 0
-    for place, (worst, model, name) in enumerate(order, 1):
+    for place, (worst, model, name) in enumerate(sorted(of_tests, reverse=True), 1):
         batch = scores.get(name).batch
         singles += batch == 1
         if rows is not None and (model, name) not in KEPT and (batch > 1 or singles > rows):
             continue
         found = table[(table["model"] == model) & (table["score"] == name)]
-        at = found[found["auroc"] == worst].iloc[0]
+        at = found[(found["auroc"] == worst) & (found["use"] == "test")].iloc[0]
         cost = found.loc[found["benchmark"] == "cifar10_30k", "seconds"]
         pair = f"{set_title(entries[at['benchmark']]['in'])} → {set_title(at['out'])}"
         spent = seconds(cost.iloc[0] if len(cost) else float("nan"))
-        cells.append((place, score_title(model, scores.get(name).title), f"{worst:.3f}", pair, spent))
-    return markdown.table("rlrlr", ("", "score", "worst AUROC", "on", "seconds per 1,000 colour images"), cells)
+        mean = ranking["development"].get(model, {}).get(name)
+        title = score_title(model, scores.get(name).title)
+        cells.append((place, title, f"{worst:.3f}", pair, "–" if mean is None else f"{mean:.3f}", spent))
+    heads = ("", "score", "worst AUROC of a test", "on", "mean of development", "seconds per 1,000 colour images")
+    return markdown.table("rlrlrr", heads, cells)
 
 
 def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
@@ -88,13 +91,13 @@ def seeds_table(found: pd.DataFrame) -> str:
     return head + markdown.table("llrrrr", ("score", "out-set", "seeds", "AUROC", "smallest", "largest"), rows)
 
 
-def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, float]], entries: dict[str, Any]) -> str:
+def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any]) -> str:
     """docs/scores.md."""
     parts = [
         "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) explains how they are"
         " compared. Written by `likelihood docs` from `metrics/scores.csv`, `metrics/ranking.json` and"
         " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`.",
-        "## By the worst natural pair\n\n" + ranked(table, ranking, entries, None),
+        "## By the worst test pair\n\n" + ranked(table, ranking, entries, None),
     ]
     for benchmark, found in table.groupby("benchmark", sort=False):
         versions = json.loads(Path(f"metrics/{benchmark}/ood/codecs.json").read_text(encoding="utf-8"))
@@ -103,6 +106,7 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, 
             (
                 score_title(row["model"], scores.get(row["score"]).title),
                 set_title(row["out"]),
+                row["use"],
                 f"{row['n']:,}",
                 markdown.interval(row),
                 f"{row['auprc']:.3f}",
@@ -112,7 +116,7 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, dict[str, 
             for row in found.to_dict("records")
         ]
         parts.append(f"## {benchmark}\n\nTrained on {set_title(entries[benchmark]['in'])}. Codecs: {coded}.")
-        parts.append(markdown.table("llrrrrr", HEADS, rows))
+        parts.append(markdown.table("lllrrrrr", HEADS, rows))
         if (seeds["benchmark"] == benchmark).any():
             parts.append(seeds_table(seeds[seeds["benchmark"] == benchmark]))
     return "\n\n".join(parts) + "\n"

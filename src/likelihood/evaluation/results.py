@@ -172,12 +172,23 @@ def ranking(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFra
 
     Only scores that have all pairs are ranked, so leaving out a hard pair does not help.
     """
-    wanted = set(pairs)
-    rows = table[[pair in wanted for pair in zip(table["benchmark"], table["out"], strict=True)]]
-    counts = rows.groupby(["model", "score"])["auroc"].transform("size")
-    worst = rows.loc[rows[counts == len(wanted)].groupby(["model", "score"])["auroc"].idxmin()]
+    rows = having_all(table, pairs)
+    worst = rows.loc[rows.groupby(["model", "score"])["auroc"].idxmin()]
     worst = worst.rename(columns={"auroc": "worst"})[["model", "score", "worst", "benchmark", "out"]]
     return worst.sort_values(["worst", "model", "score"], ascending=[False, True, True], ignore_index=True)
+
+
+def means(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """The mean AUROC over pairs of the scores that have them all: model, score, mean; best first."""
+    found = having_all(table, pairs).groupby(["model", "score"])["auroc"].mean().round(DIGITS).rename("mean").reset_index()
+    return found.sort_values(["mean", "model", "score"], ascending=[False, True, True], ignore_index=True)
+
+
+def having_all(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """The rows of pairs (benchmark, out), of the scores that have them all."""
+    wanted = set(pairs)
+    rows = table[[pair in wanted for pair in zip(table["benchmark"], table["out"], strict=True)]]
+    return rows[rows.groupby(["model", "score"])["auroc"].transform("size") == len(wanted)]
 
 
 def save(path: Path, text: str) -> None:
