@@ -27,19 +27,25 @@ from torch import Tensor
 from likelihood.analyses import residuals
 from likelihood.analyses.corruptions import IMAGES, corrupted
 from likelihood.analyses.dissection import dissect
-from likelihood.analyses.probes import log_norms, regret
-from likelihood.common import params, selection, stage
+from likelihood.analyses.probes import fisher, probe, regret
+from likelihood.common import images, params, selection, stage
 from likelihood.common.params import MODELS
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.statistics.measure import measured, sets_of, statistics, write
 
+KNOWN = 500  # training images that the Fisher information is of
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise
 
 
-def gradients(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
+def gradients(model: LikelihoodModel, x: Tensor, information: dict[str, Tensor]) -> dict[str, Tensor]:
     """The columns of `<model>_gradients`."""
-    return log_norms(model, x, DRAWS if model.lower_bound else 1)
+    return probe(model, x, draws_of(model), information)
+
+
+def draws_of(model: LikelihoodModel) -> int:
+    """How many draws of noise an image's gradient has."""
+    return DRAWS if model.lower_bound else 1
 
 
 def likelihood_regret(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
@@ -48,7 +54,7 @@ def likelihood_regret(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
 
 
 # What is measured, and how it is stored: hundreds of log norms per image in half precision, exact to about 1 % of their spread.
-MEASURES: dict[str, tuple[Callable[[LikelihoodModel, Tensor], dict[str, Tensor]], type]] = {
+MEASURES: dict[str, tuple[Callable[..., dict[str, Tensor]], type]] = {
     "gradients": (gradients, np.float16),
     "regret": (likelihood_regret, np.float64),
     "residuals": (residuals.measure, np.float32),
@@ -61,6 +67,10 @@ def per_image(analysis: str, benchmark: str, settings: dict[str, Any], folder: P
     measure, stored = MEASURES[kind]
     names = MODELS if analysis == kind else [analysis.removesuffix(f"_{kind}")]
     models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in names}
+    if kind == "gradients":
+        train = images.load(Path("data/processed") / benchmark / "in" / "train.npy")
+        known = torch.from_numpy(np.array(train[:KNOWN]))
+        measure = functools.partial(measure, information=fisher(models[names[0]], known, draws_of(models[names[0]])))
     tables, seed = {}, settings["seed"]
     for side in ("in", "out"):
         sets = sets_of(Path("data/processed") / benchmark / side, models[names[0]], settings["scored"], seed)

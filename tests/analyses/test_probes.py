@@ -20,16 +20,19 @@ SHAPE = (1, 8, 8)
 @pytest.mark.parametrize("draws", [1, 3])
 def test_norms_are_those_of_one_image_s_gradient_by_layer(name, arguments, draws):
     model, x = build(name, arguments, SHAPE), images(3, SHAPE)
-    found = probes.log_norms(model, x, draws)
+    information = probes.fisher(model, images(4, SHAPE, seed=2), draws)
+    found = probes.probe(model, x, draws, information)
     for k in range(len(x)):
         noise = model.noise(draws, image_generator(x[k].numpy()))
         model.zero_grad()
         model.objective(model(x[k].expand(draws, *SHAPE), noise)).mean().backward()
-        squares = {}
+        squares, statistic = {}, 0.0
         for key, weight in model.named_parameters():
+            statistic += 0.0 if weight.grad is None else float((weight.grad.square() / information[key]).sum())
             layer = key.rpartition(".")[0] or key
             squares[layer] = squares.get(layer, 0.0) + (0.0 if weight.grad is None else float(weight.grad.square().sum()))
-        assert set(found) == {"gradient_norm", *(f"gradient_norm.{layer}" for layer in squares)}
+        assert found["score_statistic"][k].item() == pytest.approx(np.log(statistic), abs=1e-6)
+        assert set(found) == {"gradient_norm", "score_statistic", *(f"gradient_norm.{layer}" for layer in squares)}
         for layer, square in squares.items():
             assert found[f"gradient_norm.{layer}"][k].item() == pytest.approx(np.log(max(square, 1e-30)), abs=1e-6), layer
         assert found["gradient_norm"][k].item() == pytest.approx(np.log(sum(squares.values())), abs=1e-6)
@@ -38,10 +41,11 @@ def test_norms_are_those_of_one_image_s_gradient_by_layer(name, arguments, draws
 @every_model
 def test_norms_do_not_depend_on_the_other_images_or_on_how_many_go_together(name, arguments, monkeypatch):
     model, x = build(name, arguments, SHAPE), images(5, SHAPE)
-    whole = probes.log_norms(model, x, 2)
-    alone = probes.log_norms(model, x[3:4], 2)
+    information = probes.fisher(model, x, 2)
+    whole = probes.probe(model, x, 2, information)
+    alone = probes.probe(model, x[3:4], 2, information)
     monkeypatch.setattr(probes, "MEMORY", 0)  # one at a time
-    single = probes.log_norms(model, x, 2)
+    single = probes.probe(model, x, 2, information)
     for key, values in whole.items():
         torch.testing.assert_close(values[3:4], alone[key])
         torch.testing.assert_close(values, single[key])
@@ -49,11 +53,25 @@ def test_norms_do_not_depend_on_the_other_images_or_on_how_many_go_together(name
 
 
 @every_model
+def test_the_information_is_the_mean_square_of_training_images_gradients_and_damped(name, arguments):
+    model, x = build(name, arguments, SHAPE), images(3, SHAPE)
+    found = probes.fisher(model, x, 1)
+    each = [{key: square[0] for key, square in next(probes.squares(model, x[k : k + 1], 1)).items()} for k in range(3)]
+    mean = {key: sum(one[key] for one in each) / 3 for key in found}
+    damping = probes.DAMPING * torch.cat([value.flatten() for value in mean.values()]).mean()
+    for key, value in found.items():
+        torch.testing.assert_close(value, mean[key] + damping)
+
+
+@every_model
 def test_an_analysis_leaves_the_model_as_it_was(name, arguments):
     model, x = build(name, arguments, SHAPE), images(2, SHAPE)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    for measure in (measure for kind, (measure, _) in analyse.MEASURES.items() if kind == "gradients" or name == "vae"):
-        measure(model, x)
+    for kind, (measure, _) in analyse.MEASURES.items():
+        if kind == "gradients":
+            measure(model, x, probes.fisher(model, x, 1))
+        elif kind == "residuals" or name == "vae":
+            measure(model, x)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(weight.grad is None for weight in model.parameters())
 
@@ -88,8 +106,5 @@ def test_the_bound_that_regret_rests_on_is_the_model_s_own(arguments):
 
 
 def test_a_model_without_noise_is_analysed_once():
-    exact = build(*next(found for found in VARIANTS if found[0] == "pixelcnn"), SHAPE)
-    x = images(2, SHAPE)
-    torch.testing.assert_close(analyse.gradients(exact, x), probes.log_norms(exact, x, 1))
-    bound = build(*next(found for found in VARIANTS if found[0] == "glow"), SHAPE)
-    torch.testing.assert_close(analyse.gradients(bound, x), probes.log_norms(bound, x, analyse.DRAWS))
+    assert analyse.draws_of(build(*next(found for found in VARIANTS if found[0] == "pixelcnn"), SHAPE)) == 1
+    assert analyse.draws_of(build(*next(found for found in VARIANTS if found[0] == "glow"), SHAPE)) == analyse.DRAWS

@@ -6,10 +6,14 @@ What follows it: what a change of each parameter reruns, experiments, refusals.
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
+from likelihood import scores
+from likelihood.analyses.corruptions import CORRUPTIONS
 from likelihood.common import params
+from likelihood.scores import SCORES
 from likelihood.settings import resolve
 from tests.clone import ANALYSES, VARIANTS, Clone, ran
 from tests.helpers import ROOT, git
@@ -43,13 +47,13 @@ def test_metrics_have_the_promised_form(clone):
         assert {"train", "validation", "best"} <= set(train)
     assert set(json.loads(clone.read("metrics/mnist_5k/ood/codecs.json"))) == {"png", "webp", "jpeg2000", "jpegxl"}
     lines = clone.read("metrics/scores.csv").splitlines()
-    assert lines[0] == "benchmark,model,score,out,n,auroc,auroc_low,auroc_high,auprc,fpr95"
+    assert lines[0] == "benchmark,model,score,out,use,n,auroc,auroc_low,auroc_high,auprc,fpr95"
     assert {line.split(",")[1] for line in lines[1:]} == {*MODELS, "all", "none", *VARIANTS[1:]}
     folder = clone.folder / "metrics/scores"
     files = [folder / "mnist_5k.csv", *sorted(folder.glob("mnist_5k/*/scores.csv"))]
-    assert lines[1:] == [line for file in files for line in file.read_text().splitlines()[1:]]
-    needs_more = {"waic", "ensemble", "background_ratio", "local_ratio", "gradient_norm", "gradient_density", "likelihood_regret"}
-    assert needs_more <= {line.split(",")[2] for line in lines[1:]}
+    gathered = [line for file in files for line in file.read_text().splitlines()[1:]]
+    assert [line.replace(",development,", ",") for line in lines[1:]] == gathered
+    assert {line.split(",")[2] for line in lines[1:]} == {name for name in SCORES if scores.get(name).batch <= 25}
     assert (
         (folder / "mnist_5k/glow_seeds/seeds.csv").read_text().startswith("benchmark,model,score,out,seeds,auroc_mean,auroc_std")
     )
@@ -103,9 +107,17 @@ def test_a_variant_has_weights_curves_metrics_figures_and_a_detector_of_its_own(
 
 
 def test_an_analysis_has_metrics_and_figures(clone):
-    for analysis in ANALYSES[:-1]:
+    for analysis in ANALYSES[:-2]:
         assert clone.read(f"metrics/scores/mnist_5k/{analysis}/scores.csv").startswith("benchmark,model,score,out,n,auroc")
         assert (clone.folder / "plots/mnist_5k" / analysis / "scores.png").is_file()
+    corrupted = pd.read_csv(clone.folder / "metrics/scores/mnist_5k/corruptions/corruptions.csv")
+    assert set(corrupted["kind"]) == set(CORRUPTIONS)
+    assert (corrupted.groupby(["model", "score"]).size() == sum(len(amounts) for _, amounts in CORRUPTIONS.values())).all()
+    assert {("all", "statistics_kde"), ("glow", "last_level"), ("none", "png_size"), ("vae", "likelihood_path")} <= set(
+        zip(corrupted["model"], corrupted["score"], strict=True)
+    )
+    drawn = {path.name for path in (clone.folder / "plots/mnist_5k/corruptions").iterdir()}
+    assert drawn == {"likelihoods.png", "scores.png"}
     files = {path.name for path in (clone.folder / "metrics/scores/mnist_5k/claims").iterdir()}
     assert files == {"explain.json", *(f"{model}.csv" for model in MODELS)}
 

@@ -24,7 +24,7 @@ def sample(n=12, shape=(1, 8, 8), seed=0):
     columns |= {name: rng.normal(12.0, 2.0, n) for name in ("gradient_norm", "gradient_norm.a", "gradient_norm.b")}
     positive = ("residual_ks", "residual_variance", "residual_white", "expected", "spread", "error", "mean_norm", "std_norm")
     columns |= {name: rng.gamma(9.0, 1.0, n) for name in positive}
-    columns |= {name: rng.normal(0.0, 1.0, n) for name in ("surprise", "residual_mean", "input_gradient")}
+    columns |= {name: rng.normal(0.0, 1.0, n) for name in ("surprise", "residual_mean", "input_gradient", "score_statistic")}
     columns |= {"last_level": rng.normal(-90.0, 9.0, n), "perfect": rng.normal(-9.0, 0.5, n)}
     statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "regret": rng.gamma(5.0, 9.0, n), "same": 1.0})
     return scores.Sample(images, complexity.lengths(images), statistics)

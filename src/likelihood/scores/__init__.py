@@ -50,6 +50,7 @@ SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
     "waic": variants.Waic,
     "disagreement": variants.Disagreement,
     "gradient_norm": variants.GradientNorm,
+    "combined_test": variants.CombinedTest,
     "likelihood_regret": variants.LikelihoodRegret,
     # Pixels
     "mean": pixels.Mean,

@@ -6,6 +6,7 @@
     Waic                -(mean_θ log p_θ(x) - var_θ log p_θ(x)): likely on average, and the models agree [4]
     Disagreement        -1 / Σ_θ w_θ²,  w_θ = p_θ(x) / Σ p_θ(x): few of the models count, as for an image none has met [7]
     GradientNorm        log ‖∇_θ log p(x)‖²: a model has more to learn from a foreign image [5]
+    CombinedTest        -2 (log p_t + log p_s): Fisher's method over the p-values of typicality and of Rao's score statistic [8]
     LikelihoodRegret    max_q L(x; q) - L(x; q_φ(z | x)), L the ELBO: how badly a VAE's encoder serves an image [6]
 
 BackgroundRatio: both models share what any image has, so that the ratio is about what is particular to the in-set. Our deviation:
@@ -16,6 +17,9 @@ LocalRatio: near pixels tell much the same in all images, and make up most of a 
 larger shapes explain. Our local model is a PixelCNN of one layer.
 
 Waic: the variance (n - 1 in the denominator) is over the networks' seeds. Its published figures are known not to replicate [1].
+
+CombinedTest has its p-values from the reference: the share of it whose log-likelihood is at least as far from the mean, or whose
+score statistic is at least as large.
 
 GradientNorm is of all weights, LikelihoodRegret fits q to the image (analyses/probes.py).
 
@@ -31,7 +35,11 @@ References:
         https://arxiv.org/abs/2003.02977
     [7] Bayesian variational autoencoders for unsupervised out-of-distribution detection (Daxberger & Hernández-Lobato, 2019),
         https://arxiv.org/abs/1912.05651
+    [8] Model-agnostic out-of-distribution detection using combined statistical tests (Bergamin et al., 2022),
+        https://arxiv.org/abs/2203.01097
 """
+
+from typing import Self
 
 import numpy as np
 from scipy.special import logsumexp, softmax
@@ -104,6 +112,26 @@ class GradientNorm(Score):
 
     def score(self, sample: Sample) -> np.ndarray:
         return sample.column("gradient_norm")
+
+
+class CombinedTest(Score):
+    """Fisher's statistic of two tests."""
+
+    title = "typicality and score test"
+    needs = ("log_prob", "score_statistic")
+
+    def fit(self, reference: Sample) -> Self:
+        self.mean_ = float(reference.column("log_prob").mean())
+        self.sorted_ = np.sort(self._statistics(reference), axis=1)
+        return self
+
+    def _statistics(self, sample: Sample) -> np.ndarray:
+        return np.stack([np.abs(sample.column("log_prob") - self.mean_), sample.column("score_statistic")])
+
+    def score(self, sample: Sample) -> np.ndarray:
+        known = self.sorted_.shape[1]
+        beyond = [known - np.searchsorted(seen, x) for seen, x in zip(self.sorted_, self._statistics(sample), strict=True)]
+        return -2.0 * np.log((1.0 + np.array(beyond)) / (1.0 + known)).sum(axis=0)
 
 
 class LikelihoodRegret(Score):
