@@ -1,15 +1,15 @@
 """Stage `analyse`: what a score is not enough to know of the three models; none is trained again.
 
-    <model>_gradients    log squared gradient norms, of all weights and of each layer (analyses/probes.py)
-    vae_regret           the VAE's likelihood regret (analyses/probes.py)
-    residuals            of every model, what is left of an image and what else a model says of it (analyses/residuals.py)
-    corruptions          statistics and residuals of test images, corrupted in steps (analyses/corruptions.py)
-    claims               likelihoods by contrast and by epoch, of every model (analyses/dissection.py)
+    gradients      of every model, log squared gradient norms, of all weights and of each layer (analyses/probes.py)
+    vae_regret     the VAE's likelihood regret (analyses/probes.py)
+    residuals      of every model, what is left of an image and what else a model says of it (analyses/residuals.py)
+    corruptions    statistics and residuals of test images, corrupted in steps (analyses/corruptions.py)
+    claims         likelihoods by contrast and by epoch, of every model (analyses/dissection.py)
 
 Reads data/settings/<benchmark>/analyses.json, the best weights, snapshots and data/processed/<benchmark>. Writes Parquet files to
-data/analyses/<benchmark>/<analysis>. For gradients and regret there is one per set, with `index` and the numbers of each image:
-of all scored validation images, to fit on, and of those images of the other sets that the table of scores compares; so it is for
-residuals, with a column `<model>.<number>` for each. For `claims` there is one per model.
+data/analyses/<benchmark>/<analysis>. For gradients, regret and residuals there is one per set, with `index` and the numbers of
+each image, `<model>.<number>` where they are of every model: of all scored validation images, to fit on, and of those images of
+the other sets that the table of scores compares. For `claims` there is one per model.
 """
 
 import argparse
@@ -37,48 +37,49 @@ from likelihood.statistics.measure import measured, sets_of, statistics, write
 KNOWN = 500  # training images that the Fisher information is of
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise
 
-
-def gradients(model: LikelihoodModel, x: Tensor, information: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The columns of `<model>_gradients`."""
-    return probe(model, x, draws_of(model), information)
+Measure = Callable[[Tensor], dict[str, Tensor]]  # of uint8 images (B, C, H, W), numbers (B,) by name
 
 
-def draws_of(model: LikelihoodModel) -> int:
-    """How many draws of noise an image's gradient has."""
-    return DRAWS if model.lower_bound else 1
+def gradients(model: LikelihoodModel, known: Tensor) -> Measure:
+    """What makes the columns of `gradients`, of a model that has seen the images `known`."""
+    draws = DRAWS if model.lower_bound else 1
+    return functools.partial(probe, model, draws=draws, information=fisher(model, known, draws))
 
 
-def likelihood_regret(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
-    """The column of `vae_regret`."""
-    return {"regret": regret(model, x)}
+def likelihood_regret(model: LikelihoodModel, known: Tensor) -> Measure:
+    """What makes the column of `vae_regret`."""
+    return lambda x: {"regret": regret(model, x)}
+
+
+def of_residuals(model: LikelihoodModel, known: Tensor) -> Measure:
+    """What makes the columns of `residuals`."""
+    return functools.partial(residuals.measure, model)
 
 
 # What is measured, and how it is stored: hundreds of log norms per image in half precision, exact to about 1 % of their spread.
-MEASURES: dict[str, tuple[Callable[..., dict[str, Tensor]], type]] = {
+MEASURES: dict[str, tuple[Callable[[LikelihoodModel, Tensor], Measure], type]] = {
     "gradients": (gradients, np.float16),
     "regret": (likelihood_regret, np.float64),
-    "residuals": (residuals.measure, np.float32),
+    "residuals": (of_residuals, np.float32),
 }
 
 
 def per_image(analysis: str, benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     """Write the tables of gradients, regret or residuals."""
-    kind = analysis.rpartition("_")[2]
-    measure, stored = MEASURES[kind]
+    kind, source = analysis.rpartition("_")[2], Path("data/processed") / benchmark
+    prepare, stored = MEASURES[kind]
     names = MODELS if analysis == kind else [analysis.removesuffix(f"_{kind}")]
     models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in names}
-    if kind == "gradients":
-        train = images.load(Path("data/processed") / benchmark / "in" / "train.npy")
-        known = torch.from_numpy(np.array(train[:KNOWN]))
-        measure = functools.partial(measure, information=fisher(models[names[0]], known, draws_of(models[names[0]])))
+    known = torch.from_numpy(np.array(images.load(source / "in" / "train.npy")[:KNOWN]))
+    measures = {name: prepare(model, known) for name, model in models.items()}
     tables, seed = {}, settings["seed"]
     for side in ("in", "out"):
-        sets = sets_of(Path("data/processed") / benchmark / side, models[names[0]], settings["scored"], seed)
+        sets = sets_of(source / side, models[names[0]], settings["scored"], seed)
         for stem, (index, x) in ((stem, found) for stem, found in sets.items() if stem != "train"):
             rows = selection.compared(stem, len(index), settings["compared"], seed)
             parts = [pd.Series(index[rows], name="index")]
             for name, model in models.items():
-                found = measured(functools.partial(measure, model), model.core_batch, x[rows], f"{stem}, {name}")
+                found = measured(measures[name], model.core_batch, x[rows], f"{stem}, {name}")
                 parts.append(found.astype(stored).add_prefix(f"{name}." if analysis == kind else ""))
             tables[stem] = pd.concat(parts, axis=1)
     write(tables, folder)
@@ -129,7 +130,7 @@ WHOLE = {"claims": claims, "corruptions": corruptions}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("analysis", help="<model>_gradients, vae_regret, residuals, corruptions or claims")
+    parser.add_argument("analysis", help="gradients, vae_regret, residuals, corruptions or claims")
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     analysis, benchmark = arguments.analysis, arguments.benchmark

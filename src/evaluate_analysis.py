@@ -54,9 +54,9 @@ def read_added(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataF
 
 
 def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFrame:
-    """The measures of the scores that need an analysis: of its model or, of residuals, of every model and of all at once."""
+    """The measures of the scores that need an analysis: of its model or, where it has no name, of every model and all at once."""
     outs, seed, resamples = params.of_benchmark(values, benchmark)["out"], values["seed"], values["evaluate"]["bootstrap"]
-    every = analysis == "residuals"
+    every = "_" not in analysis
     of_models = {model: results.of_model(benchmark, model) for model in (MODELS if every else [analysis.split("_", 1)[0]])}
     first = next(iter(of_models.values()))[1]
     compared = Compared(benchmark, results.index_of(first, outs), values["evaluate"]["images"], seed)
@@ -132,7 +132,7 @@ def severities(table: pd.DataFrame, likelihoods: pd.DataFrame, in_name: str) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("analysis", help="<model>_gradients, vae_regret, residuals, corruptions or claims")
+    parser.add_argument("analysis", help="gradients, vae_regret, residuals, corruptions or claims")
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     benchmark, analysis, values = arguments.benchmark, arguments.analysis, params.load()

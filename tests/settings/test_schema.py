@@ -111,7 +111,7 @@ WRONG = [
     ("run_variants", ["glow_local"], "run_variants names 'glow_local', which variants does not define; defined: vae_seeds, "),
     ("run_variants", [["glow_seeds"]], "run_variants is [['glow_seeds']]; it must be a list of different variants"),
     ("run_variants", "glow_seeds", "run_variants is 'glow_seeds'; it must be a list"),
-    ("run_analyses", ["glow_regret"], "run_analyses is ['glow_regret']; it must be a list of some of vae_gradients, "),
+    ("run_analyses", ["glow_regret"], "run_analyses is ['glow_regret']; it must be a list of some of gradients, "),
     ("run_analyses", ["claims", "claims"], "run_analyses is ['claims', 'claims']; it must be a list of some of"),
     ("variants.glow_seeds.seeds", [1, 1], "variants.glow_seeds.seeds is [1, 1]; it must be a list of different integers"),
     ("variants.glow_seeds.seeds", [], "variants.glow_seeds.seeds is []; it must be a list"),
