@@ -1,22 +1,21 @@
-"""Stage `rank`: every score of every benchmark in one table, and scores by their worst test pair.
+"""Stage `rank`: every score of every benchmark in one table, and scores by the worst pair of sets that are far from each other.
 
 Reads metrics/scores/, also of benchmarks that are not enabled. Writes
 
     metrics/scores.csv      benchmark, model, score, out, use, n, auroc, auroc_low, auroc_high, auprc, fpr95
-    metrics/ranking.json    by model and score, `worst`: the worst AUROC over all test pairs; `development`: the mean over all
-                            development pairs
+    metrics/ranking.json    by model and score, of those that have all pairs of a use: `far` and `near`, their worst AUROC;
+                            `development`, their mean
     plots/scores            the heat map, without the scores of variants alone
 
-A pair of data sets is for development, where scores may be chosen, or for a test, where they must not be; `use` says which.
-For development are pairs with a made set, as noise and constant images are, and those that params.yaml lists. A pair counts once,
-even where several benchmarks have it, which differ in their models.
+A pair of data sets is for development, where scores may be chosen, or for a test, where they must not be: `use` is development,
+far or near. For development are pairs with a made set, as noise and constant images are, and DEVELOPMENT; near are NEAR, whose
+sets are alike, and all others are far. A pair counts once, even where several benchmarks have it, which differ in their models.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from likelihood import scores
@@ -28,6 +27,9 @@ from likelihood.figures import benchmark as figures
 from likelihood.figures.titles import score_title
 
 TABLES = Path("metrics/scores")
+USES = ("far", "near", "development")  # of pairs, as they stand in the figure
+DEVELOPMENT = {("fashion_mnist", "mnist_5k"), ("fashion_mnist", "mnist"), ("mnist", "fashion_mnist"), ("mnist_low", "mnist_high")}
+NEAR = {("fashion_tops", "fashion_other"), ("cifar10_animals", "cifar10_vehicles"), ("cifar10", "cifar100")}
 DPI = 130
 
 
@@ -50,9 +52,11 @@ def pairs(table: pd.DataFrame, inside: dict[str, str]) -> list[tuple[str, str]]:
     return [(benchmark, out) for (_, out), benchmark in first.items()]
 
 
-def for_development(inside: str, out: str, listed: dict[str, list[str]]) -> bool:
-    """Whether scores may be chosen on a pair of data sets."""
-    return not data.natural(out) or out in listed.get(inside, [])
+def use_of(inside: str, out: str) -> str:
+    """What a pair of data sets is used for: one of USES."""
+    if not data.natural(out) or (inside, out) in DEVELOPMENT:
+        return "development"
+    return "near" if (inside, out) in NEAR else "far"
 
 
 def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
@@ -74,19 +78,19 @@ def main() -> None:
     values = params.load()
     table = collect(values)
     inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
-    shown, listed = pairs(table, inside), values["development"]
-    chosen = {pair: for_development(inside[pair[0]], pair[1], listed) for pair in shown}
-    uses = [for_development(inside[row.benchmark], row.out, listed) for row in table.itertuples()]
-    table.insert(table.columns.get_loc("out") + 1, "use", np.where(uses, "development", "test"))
-    ranked = results.ranking(table, [pair for pair in shown if not chosen[pair]])
-    means = results.means(table, [pair for pair in shown if chosen[pair]])
+    uses = [use_of(inside[row.benchmark], row.out) for row in table.itertuples()]
+    table.insert(table.columns.get_loc("out") + 1, "use", uses)
+    used = dict(zip(zip(table["benchmark"], table["out"], strict=True), uses, strict=True))
+    shown = {use: [pair for pair in pairs(table, inside) if used[pair] == use] for use in USES}
+    ranked = results.ranking(table, shown["far"])
     results.save(Path("metrics/scores.csv"), table.to_csv(index=False))
-    summary = {"worst": nested(ranked, "worst"), "development": nested(means, "mean")}
-    results.save(Path("metrics/ranking.json"), json.dumps(summary, indent=1) + "\n")
-    groups = {
-        title: [(benchmark, inside[benchmark], out) for benchmark, out in shown if chosen[benchmark, out] == use]
-        for title, use in (("test pairs", False), ("development pairs", True))
+    summary = {
+        "far": nested(ranked, "worst"),
+        "near": nested(results.ranking(table, shown["near"]), "worst"),
+        "development": nested(results.means(table, shown["development"]), "mean"),
     }
+    results.save(Path("metrics/ranking.json"), json.dumps(summary, indent=1) + "\n")
+    groups = {use: [(benchmark, inside[benchmark], out) for benchmark, out in found] for use, found in shown.items()}
     shown_models = {*MODELS, *(f"{model}_binarised" for model in MODELS), results.ALL_MODELS, results.NO_MODEL}
     drawn = [row for row in rows(table, ranked) if row[0] in shown_models]
     single = [row for row in drawn if scores.get(row[1]).batch == 1]

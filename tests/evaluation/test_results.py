@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 import rank
 from likelihood import scores
+from likelihood.data import base as data
 from likelihood.evaluation import metrics, results
 from likelihood.scores import complexity
 from likelihood.scores.density import gaussian, kde, one_class_svm, whitening
@@ -176,12 +177,12 @@ def test_the_gaussian_stands_more_statistics_than_images_and_those_that_do_not_v
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder with the tables of two benchmarks, one of which params.yaml has not."""
-    names = {"toy": ["mnist", "noise"], "gone": ["mnist"]}
-    params = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": names["toy"]}}, "development": {"mnist": ["fashion_mnist"]}}
+    names = {"toy": ["notmnist", "noise"], "gone": ["notmnist"]}
+    params = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": names["toy"]}}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     (tmp_path / "metrics/scores").mkdir(parents=True)
     for name, outs in names.items():
-        samples = {**SAMPLES, "mnist": SAMPLES["far"], "noise": SAMPLES["near"]}
+        samples = {**SAMPLES, "notmnist": SAMPLES["far"], "noise": SAMPLES["near"]}
         found = results.compare(["mean", "typicality"], samples, "none", outs, 100, 0)
         found.insert(0, "benchmark", name)
         found.to_csv(tmp_path / f"metrics/scores/{name}.csv", index=False)
@@ -189,31 +190,35 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_pair_is_for_development_where_it_is_listed_or_made_and_else_for_a_test(project):
+def test_a_pair_is_far_unless_it_is_listed_or_its_out_set_made():
+    for listed in (*rank.DEVELOPMENT, *rank.NEAR):
+        assert set(listed) <= set(data.names()), listed
+    assert rank.use_of("fashion_mnist", "mnist") == rank.use_of("cifar10", "noise") == "development"
+    assert rank.use_of("cifar10", "cifar100") == "near"
+    assert rank.use_of("fashion_mnist", "notmnist") == rank.use_of("mine", "holidays") == "far"
+
+
+@pytest.mark.parametrize("use", ["far", "near", "development"])
+def test_the_uses_of_pairs_are_ranked_apart(project, monkeypatch, use):
+    monkeypatch.setattr(rank, "DEVELOPMENT", {("fashion_mnist", "notmnist")} if use == "development" else set())
+    monkeypatch.setattr(rank, "NEAR", {("fashion_mnist", "notmnist")} if use == "near" else set())
     rank.main()
     table = pd.read_csv("metrics/scores.csv")
-    assert dict(zip(table["out"], table["use"], strict=True)) == {"mnist": "test", "noise": "development"}
-    found = json.loads((project / "metrics/ranking.json").read_text())
-    mean = table[table["out"] == "noise"].set_index("score")["auroc"].to_dict()
-    assert found["development"] == {"none": pytest.approx(mean, abs=1e-4)}
-    params = yaml.safe_load((project / "params.yaml").read_text())
-    (project / "params.yaml").write_text(yaml.safe_dump({**params, "development": {"fashion_mnist": ["mnist"]}}))
-    rank.main()
-    assert set(pd.read_csv("metrics/scores.csv")["use"]) == {"development"}
-    both = json.loads((project / "metrics/ranking.json").read_text())
-    assert both["worst"] == {}
-    expected = table.groupby("score")["auroc"].mean().to_dict()
-    assert both["development"] == {"none": pytest.approx(expected, abs=1e-4)}
+    assert dict(zip(table["out"], table["use"], strict=True)) == {"notmnist": use, "noise": "development"}
+    expected = {one: {} for one in ("far", "near", "development")}
+    for one, rows in table.groupby("use"):
+        expected[one] = {"none": pytest.approx(rows.groupby("score")["auroc"].mean().to_dict(), abs=1e-4)}
+    assert json.loads((project / "metrics/ranking.json").read_text()) == expected
 
 
-def test_rank_gathers_known_benchmarks_and_ranks_test_pairs_only(project):
+def test_rank_gathers_known_benchmarks_and_ranks_far_pairs_apart(project):
     rank.main()
     table = pd.read_csv("metrics/scores.csv")
     assert list(table.columns) == ["benchmark", "model", "score", "out", "use", *results.COLUMNS[3:]]
     assert set(table["benchmark"]) == {"toy"}
-    assert set(table["out"]) == {"mnist", "noise"}
-    worst = table[table["out"] == "mnist"].set_index("score")["auroc"].to_dict()
-    assert json.loads((project / "metrics/ranking.json").read_text())["worst"] == {"none": pytest.approx(worst)}
+    assert set(table["out"]) == {"notmnist", "noise"}
+    worst = table[table["out"] == "notmnist"].set_index("score")["auroc"].to_dict()
+    assert json.loads((project / "metrics/ranking.json").read_text())["far"] == {"none": pytest.approx(worst)}
     first = (project / "plots/scores/scores.png").read_bytes()
     rank.main()
     assert (project / "plots/scores/scores.png").read_bytes() == first
@@ -221,7 +226,7 @@ def test_rank_gathers_known_benchmarks_and_ranks_test_pairs_only(project):
 
 def test_rank_gathers_what_variants_and_analyses_gave_and_does_not_rank_what_lacks_a_pair(project):
     rank.main()
-    before = json.loads((project / "metrics/ranking.json").read_text())["worst"]
+    before = json.loads((project / "metrics/ranking.json").read_text())["far"]
     table = pd.read_csv(project / "metrics/scores/toy.csv").query("score == 'mean'").assign(model="glow", score="waic")
     for name, found in (("glow_seeds", table[table["out"] == "noise"]), ("vae_seeds", table.assign(model="vae"))):
         (project / "metrics/scores/toy" / name).mkdir(parents=True)
@@ -231,9 +236,9 @@ def test_rank_gathers_what_variants_and_analyses_gave_and_does_not_rank_what_lac
     gathered = pd.read_csv("metrics/scores.csv")
     assert set(gathered["model"]) == {"none", "glow", "vae"}
     assert gathered["auroc"].notna().all()
-    assert json.loads((project / "metrics/ranking.json").read_text())["worst"] == {
+    assert json.loads((project / "metrics/ranking.json").read_text())["far"] == {
         "none": before["none"],
-        "vae": {"waic": table.set_index("out").loc["mnist", "auroc"]},
+        "vae": {"waic": table.set_index("out").loc["notmnist", "auroc"]},
     }
 
 
@@ -247,7 +252,7 @@ def test_rank_draws_a_map_also_where_no_set_is_of_pictures(project):
     table = pd.read_csv(project / "metrics/scores/toy.csv")
     table[table["out"] == "noise"].to_csv(project / "metrics/scores/toy.csv", index=False)
     rank.main()
-    assert json.loads((project / "metrics/ranking.json").read_text())["worst"] == {}
+    assert json.loads((project / "metrics/ranking.json").read_text())["far"] == {}
     assert (project / "plots/scores/scores.png").stat().st_size > 5000
 
 

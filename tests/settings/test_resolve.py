@@ -59,7 +59,6 @@ TABLE = [
     ("evaluate.bootstrap", 100, set()),
     ("plot.bins", 41, set()),
     ("own", {"mine": {"height": 8, "width": 8, "channels": 1, "convert": True}}, set()),
-    ("development", {"mnist": ["notmnist"]}, set()),
 ]
 
 

@@ -22,25 +22,25 @@ def seconds(value: float) -> str:
 
 
 def ranked(table: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any], rows: int | None) -> str:
-    """The Markdown table of scores by their worst test pair: the `rows` best single-image scores and KEPT, or all."""
-    of_tests = ((worst, model, name) for model, found in ranking["worst"].items() for name, worst in found.items())
+    """The Markdown table of scores by their worst far pair: the `rows` best single-image scores and KEPT, or all."""
+    far = ((worst, model, name) for model, found in ranking["far"].items() for name, worst in found.items())
     cells = []
     singles = 0
-    for place, (worst, model, name) in enumerate(sorted(of_tests, reverse=True), 1):
+    for place, (worst, model, name) in enumerate(sorted(far, reverse=True), 1):
         batch = scores.get(name).batch
         singles += batch == 1
         if rows is not None and (model, name) not in KEPT and (batch > 1 or singles > rows):
             continue
         found = table[(table["model"] == model) & (table["score"] == name)]
-        at = found[(found["auroc"] == worst) & (found["use"] == "test")].iloc[0]
+        at = found[(found["auroc"] == worst) & (found["use"] == "far")].iloc[0]
         cost = found.loc[found["benchmark"] == "cifar10_30k", "seconds"]
         pair = f"{set_title(entries[at['benchmark']]['in'])} → {set_title(at['out'])}"
         spent = seconds(cost.iloc[0] if len(cost) else float("nan"))
-        mean = ranking["development"].get(model, {}).get(name)
+        others = (ranking[use].get(model, {}).get(name) for use in ("near", "development"))
         title = score_title(model, scores.get(name).title)
-        cells.append((place, title, f"{worst:.3f}", pair, "–" if mean is None else f"{mean:.3f}", spent))
-    heads = ("", "score", "worst AUROC of a test", "on", "mean of development", "seconds per 1,000 colour images")
-    return markdown.table("rlrlrr", heads, cells)
+        cells.append((place, title, f"{worst:.3f}", pair, *("–" if one is None else f"{one:.3f}" for one in others), spent))
+    heads = ("", "score", "worst far pair", "which", "worst near pair", "mean of development", "seconds per 1,000 colour images")
+    return markdown.table("rlrlrrr", heads, cells)
 
 
 def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
@@ -97,7 +97,7 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, Any], entr
         "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) explains how they are"
         " compared. Written by `likelihood docs` from `metrics/scores.csv`, `metrics/ranking.json` and"
         " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`.",
-        "## By the worst test pair\n\n" + ranked(table, ranking, entries, None),
+        "## By the worst far pair\n\n" + ranked(table, ranking, entries, None),
     ]
     for benchmark, found in table.groupby("benchmark", sort=False):
         versions = json.loads(Path(f"metrics/{benchmark}/ood/codecs.json").read_text(encoding="utf-8"))

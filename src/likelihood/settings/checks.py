@@ -51,11 +51,10 @@ def check(values: dict[str, Any]) -> None:
             raise InputError(f"params.yaml: variants.{name}.seeds holds {values['seed']}, {own_seeds}")
     for name in values["benchmarks"]:
         benchmark(name, values)
-    for key, listed in (("claims.pairs", values["claims"]["pairs"]), ("development", values["development"])):
-        for in_set, out in listed.items():
-            known(key, in_set, values)
-            for one in out:
-                known(f"{key}.{in_set}", one, values)
+    for in_set, out in values["claims"]["pairs"].items():
+        known("claims.pairs", in_set, values)
+        for one in out:
+            known(f"claims.pairs.{in_set}", one, values)
 
 
 def sections() -> tuple[str, ...]:

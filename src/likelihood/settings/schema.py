@@ -187,7 +187,6 @@ def parameters() -> type[Section]:
         colour=(_section("colour", {}, changes), ...),
         score=(Score, ...),
         claims=(Claims, ...),
-        development=(dict[str, Names], ...),
         evaluate=(Evaluate, ...),
         plot=(Plot, ...),
     )
