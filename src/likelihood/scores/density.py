@@ -19,9 +19,10 @@ DoSE, density of states estimation, is that of [1]. Our deviation: q is a joint 
 a product.
 
 CodeKde takes an image for normal where a model and the codecs need as many bits as they do for the in-set. It is DoSE with the
-statistics of input complexity [2], whose single difference it replaces by their joint density, as [3] does with a flow's latents
-and one codec. Logarithms, because all are lengths: what matters is how many times longer. BareCodeKde shows what CodeKde owes to
-the codecs alone.
+statistics of input complexity [2], whose single difference it replaces by their joint density. Nearest to it are [3], with a
+flow's latents and one codec, and [10], with a mixture of Gaussians over a flow's log p(z) and a measure of complexity.
+Logarithms, because all are lengths: what matters is how many times longer. BareCodeKde shows what CodeKde owes to the codecs
+alone.
 
 ResidualKde asks of a model not only how long an image's code is, but whether what it leaves is noise: residuals with the mean,
 variance, distribution and correlations of noise, and as much of it as the model expects. Such tests are used one by one [8, 9]; a
@@ -50,6 +51,8 @@ References:
     [8] Revisiting flow generative models for out-of-distribution detection (Jiang et al., 2022),
         https://openreview.net/forum?id=9sW_kx0Ngmg
     [9] Further analysis of outlier detection with deep generative models (Wang et al., 2020), https://arxiv.org/abs/2010.13064
+    [10] Understanding likelihood of normalizing flow and image complexity through the lens of out-of-distribution detection
+        (Osada et al., 2024), https://arxiv.org/abs/2402.10477
 """
 
 from abc import abstractmethod
