@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from likelihood.analyses import residuals
+from likelihood.analyses import lid, residuals
 from likelihood.analyses.corruptions import IMAGES, corrupted
 from likelihood.analyses.dissection import dissect
 from likelihood.analyses.probes import fisher, probe, regret
@@ -32,7 +32,7 @@ from likelihood.common import images, params, selection, stage
 from likelihood.common.params import MODELS
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
-from likelihood.statistics.measure import measured, sets_of, statistics, write
+from likelihood.statistics.measure import device, measured, sets_of, statistics, write
 
 KNOWN = 500  # training images that the Fisher information is of
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise
@@ -85,6 +85,25 @@ def per_image(analysis: str, benchmark: str, settings: dict[str, Any], folder: P
     write(tables, folder)
 
 
+def glow_lid(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
+    """Write the tables of `glow_lid`, and lid.json: t, and the dimension of validation images that it is chosen by."""
+    source, seed, count = Path("data/processed") / benchmark, settings["seed"], min(lid.IMAGES, settings["compared"])
+    model = checkpoint.load(Path("data/models") / benchmark / "glow" / "best.safetensors")[1].to(device())
+    inside, outside = (sets_of(source / side, model, settings["scored"], seed) for side in ("in", "out"))
+    index, known = {}, {}
+    for name in ("val", "test", *(settings["natural"] or outside)):
+        positions, x = (inside | outside)[name]
+        rows = selection.compared(name, len(positions), count, seed)[:count]
+        index[name] = positions[rows]
+        known[name] = measured(functools.partial(lid.measure, model), lid.CORE_BATCH, x[rows], name).to_numpy()
+        if name == "val":
+            train = torch.from_numpy(np.array(images.load(source / "in" / "train.npy")))
+            dimension = lid.local_dimension(torch.from_numpy(x[rows]), train)
+    t = lid.threshold(known["val"], dimension)
+    tables = {name: lid.table(found, t).assign(index=index[name]) for name, found in known.items()}
+    write(tables, folder, {"lid": {"log_threshold": t, "dimension": dimension}})
+
+
 def corruptions(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     """Write the tables `val`, to fit on, `test` and one of every kind and severity, with a column `<model>.<number>` for each."""
     models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in MODELS}
@@ -125,7 +144,7 @@ def claims(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     write(tables, folder)
 
 
-WHOLE = {"claims": claims, "corruptions": corruptions}
+WHOLE = {"glow_lid": glow_lid, "corruptions": corruptions, "claims": claims}
 
 
 def main() -> None:

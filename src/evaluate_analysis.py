@@ -1,7 +1,7 @@
 """Stage `evaluate_analysis`: what an analysis says of detection, or of the claims of Nalisnick et al. (2019).
 
 Reads data/analyses/<benchmark>/<analysis>, data/scores/<benchmark> and data/processed/<benchmark>. Writes to
-metrics/scores/<benchmark>/<analysis>/, for gradients, regret and residuals
+metrics/scores/<benchmark>/<analysis>/, for gradients, regret, residuals and LIDs
 
     scores.csv         the measures of evaluate.py, on the same images, of the scores that need this analysis
 
@@ -23,6 +23,7 @@ import torch
 from matplotlib.figure import Figure
 
 from likelihood import scores
+from likelihood.analyses import lid
 from likelihood.analyses.corruptions import corrupted
 from likelihood.claims import evidence
 from likelihood.common import images, params, stage
@@ -59,8 +60,8 @@ def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFra
     every = "_" not in analysis
     of_models = {model: results.of_model(benchmark, model) for model in (MODELS if every else [analysis.split("_", 1)[0]])}
     first = next(iter(of_models.values()))[1]
-    compared = Compared(benchmark, results.index_of(first, outs), values["evaluate"]["images"], seed)
-    added = read_added(Path("data/analyses") / benchmark / analysis, compared.index)
+    compared = Compared(benchmark, results.index_of(first, outs), few or count, seed, few)
+    added = read_added(folder, compared.index)
     bare, samples, tables = compared.bare(coded=every), {}, []
     for model, (facts, statistics) in of_models.items():
         own = compared.statistics(statistics)

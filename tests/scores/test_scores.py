@@ -26,6 +26,7 @@ def sample(n=12, shape=(1, 8, 8), seed=0):
     columns |= {name: rng.gamma(9.0, 1.0, n) for name in positive}
     columns |= {name: rng.normal(0.0, 1.0, n) for name in ("surprise", "residual_mean", "input_gradient", "score_statistic")}
     columns |= {"last_level": rng.normal(-90.0, 9.0, n), "perfect": rng.normal(-9.0, 0.5, n)}
+    columns["lid"] = rng.randint(50, 70, n)
     statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "regret": rng.gamma(5.0, 9.0, n), "same": 1.0})
     return scores.Sample(images, complexity.lengths(images), statistics)
 
@@ -187,6 +188,13 @@ def test_scores_of_companions_worked_out_by_hand():
     expected["ensemble"] = 100.0 + np.log(3.0) - np.log1p(np.exp(-3.0) + np.exp(-9.0))
     for name, value in expected.items():
         assert scores.get(name).score(one) == pytest.approx([value]), name
+
+
+def test_an_image_must_be_likely_and_of_a_high_local_dimension():
+    reference = sample(9)._replace(statistics=pd.DataFrame({"log_prob": np.arange(9.0), "lid": np.arange(10, 100, 10)}))
+    table = pd.DataFrame({"log_prob": [4.5, 99.0, -1.0, 99.0, 2.0], "lid": [60, 5, 999, 999, 30]})
+    score = fitted("lid_log_prob", reference).score(sample(5)._replace(statistics=table))
+    assert score == pytest.approx([-0.6, -0.1, -0.1, -1.0, -0.4])
 
 
 def test_the_density_of_gradient_norms_is_two_sided_and_sees_layers_that_the_norm_hides():

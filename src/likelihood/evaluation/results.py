@@ -71,12 +71,14 @@ class Compared:
     Arguments:
         benchmark: its name.
         index: positions of the scored images by set: `val`, `test` and the out-sets.
-        count: images per set that are compared; all of `val`.
+        count: images per set that are compared.
         seed: of the choice.
+        reference: images of `val` that are there to fit on; all of them if None.
     """
 
-    def __init__(self, benchmark: str, index: dict[str, np.ndarray], count: int, seed: int) -> None:
+    def __init__(self, benchmark: str, index: dict[str, np.ndarray], count: int, seed: int, reference: int | None = None) -> None:
         self.rows = {name: selection.compared(name, len(found), count, seed) for name, found in index.items()}
+        self.rows["val"] = self.rows["val"][:reference]
         self.index = {name: found[self.rows[name]] for name, found in index.items()}
         source = Path("data/processed") / benchmark
         self.pixels = {

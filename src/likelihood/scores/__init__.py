@@ -51,6 +51,7 @@ SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
     "disagreement": variants.Disagreement,
     "gradient_norm": variants.GradientNorm,
     "combined_test": variants.CombinedTest,
+    "lid_log_prob": variants.LidLogProb,
     "likelihood_regret": variants.LikelihoodRegret,
     # Pixels
     "mean": pixels.Mean,

@@ -18,8 +18,8 @@ class Sample(NamedTuple):
     images: np.ndarray  # uint8 (N, C, H, W)
     codes: pd.DataFrame  # code lengths in nats, one column per codec (likelihood/scores/complexity.py)
     # Of one model, in nats: `log_prob` and its parts; where there are any, those of a variant as `<statistic>@<kind>`,
-    # and those of analyses: `gradient_norm`, `gradient_norm.<layer>`, `regret`, `residual_ks` … Or `<statistic>_<model>` of all
-    # models. Or no column at all.
+    # and those of analyses: `gradient_norm`, `gradient_norm.<layer>`, `regret`, `lid`, `residual_ks` … Or `<statistic>_<model>`
+    # of all models. Or no column at all.
     statistics: pd.DataFrame
 
     def column(self, statistic: str) -> np.ndarray:

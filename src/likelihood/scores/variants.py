@@ -7,6 +7,7 @@
     Disagreement        -1 / Σ_θ w_θ²,  w_θ = p_θ(x) / Σ p_θ(x): few of the models count, as for an image none has met [7]
     GradientNorm        log ‖∇_θ log p(x)‖²: a model has more to learn from a foreign image [5]
     CombinedTest        -2 (log p_t + log p_s): Fisher's method over the p-values of typicality and of Rao's score statistic [8]
+    LidLogProb          -min(F_p(log p(x)), F_d(LID(x))): likely, and in a region that can be drawn in many directions [9]
     LikelihoodRegret    max_q L(x; q) - L(x; q_φ(z | x)), L the ELBO: how badly a VAE's encoder serves an image [6]
 
 BackgroundRatio: both models share what any image has, so that the ratio is about what is particular to the in-set. Our deviation:
@@ -20,6 +21,11 @@ Waic: the variance (n - 1 in the denominator) is over the networks' seeds. Its p
 
 CombinedTest has its p-values from the reference: the share of it whose log-likelihood is at least as far from the mean, or whose
 score statistic is at least as large.
+
+LidLogProb is a test with two thresholds: an image is in-distribution if its log-likelihood and its local intrinsic dimension
+(analyses/lid.py) are both high enough [9]. F_p and F_d are distribution functions of the reference, so that s is one number an
+image: both thresholds are the same quantile of the reference. Our deviation: [9] draws its ROC curve through the best pair of
+thresholds for every rate of false alarms, which takes the images that are to be detected; so its AUROC is higher.
 
 GradientNorm is of all weights, LikelihoodRegret fits q to the image (analyses/probes.py).
 
@@ -37,6 +43,7 @@ References:
         https://arxiv.org/abs/1912.05651
     [8] Model-agnostic out-of-distribution detection using combined statistical tests (Bergamin et al., 2022),
         https://arxiv.org/abs/2203.01097
+    [9] A geometric explanation of the likelihood OOD detection paradox (Kamkari et al., 2024), https://arxiv.org/abs/2403.18910
 """
 
 from typing import Self
@@ -132,6 +139,25 @@ class CombinedTest(Score):
         known = self.sorted_.shape[1]
         beyond = [known - np.searchsorted(seen, x) for seen, x in zip(self.sorted_, self._statistics(sample), strict=True)]
         return -2.0 * np.log((1.0 + np.array(beyond)) / (1.0 + known)).sum(axis=0)
+
+
+class LidLogProb(Score):
+    """Minus the share of the reference that is no likelier or of no higher local dimension, the smaller share, in [-1, 0)."""
+
+    title = "local dimension and −log p"
+    needs = ("lid", "log_prob")
+
+    def fit(self, reference: Sample) -> Self:
+        self.sorted_ = np.sort(self._pair(reference), axis=1)
+        return self
+
+    def _pair(self, sample: Sample) -> np.ndarray:
+        return np.stack([sample.column(name) for name in self.needs])
+
+    def score(self, sample: Sample) -> np.ndarray:
+        known = self.sorted_.shape[1]
+        below = [np.searchsorted(seen, x, side="right") for seen, x in zip(self.sorted_, self._pair(sample), strict=True)]
+        return -(1.0 + np.min(below, axis=0)) / (1.0 + known)
 
 
 class LikelihoodRegret(Score):
