@@ -36,6 +36,7 @@ from likelihood.statistics.measure import device, measured, sets_of, statistics,
 
 KNOWN = 500  # training images that the Fisher information is of
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise
+VALUES = 500 * 28 * 28  # of samples: 500 grey images, and 127 of colour, which a PixelCNN takes seconds each to draw
 
 Measure = Callable[[Tensor], dict[str, Tensor]]  # of uint8 images (B, C, H, W), numbers (B,) by name
 
@@ -131,6 +132,20 @@ def corruptions(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     write(tables, folder)
 
 
+def samples(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
+    """Write the tables of `samples`, by the model that draws; a VAE's are draws of P(x | z), not its means."""
+    models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in MODELS}
+    tables = {}
+    for drawing, model in models.items():
+        x = model.sample(VALUES // model.dims, torch.Generator().manual_seed(settings["seed"])).cpu().numpy()
+        parts = [
+            statistics(asked, x, settings["draws"][name], f"samples of {drawing}, {name}").add_prefix(f"{name}.")
+            for name, asked in models.items()
+        ]
+        tables[drawing] = pd.concat(parts, axis=1)
+    write(tables, folder)
+
+
 def claims(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     """Write the tables of `claims`."""
     source, tables = Path("data/processed") / benchmark, {}
@@ -144,7 +159,7 @@ def claims(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     write(tables, folder)
 
 
-WHOLE = {"glow_lid": glow_lid, "corruptions": corruptions, "claims": claims}
+WHOLE = {"glow_lid": glow_lid, "corruptions": corruptions, "samples": samples, "claims": claims}
 
 
 def main() -> None:

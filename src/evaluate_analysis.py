@@ -10,6 +10,11 @@ for `corruptions`
     corruptions.csv    per kind and severity, the measures of every score of single images against the test images as they are
     likelihoods.csv    mean bits/dim per model, kind and severity
 
+for `samples`
+
+    samples.csv        per model, of test images, its own samples and each natural out-set, the mean likelihood and the AUROC of
+                       -log p: of test images, and of its samples, against the set
+
 for `claims` what claims/evidence.py describes; and figures to plots/<benchmark>/<analysis>/.
 """
 
@@ -30,6 +35,7 @@ from likelihood.common import images, params, stage
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.common.units import bits_per_dim
+from likelihood.data import base as data
 from likelihood.evaluation import calibration, metrics, results
 from likelihood.evaluation.calibration import part
 from likelihood.evaluation.results import DIGITS, Compared
@@ -39,6 +45,8 @@ from likelihood.scores import complexity
 
 DPI = 130
 SHOWN = 4  # scores in the figure of corruptions, beside -log p
+SAMPLES = "samples"  # what a set is called that a model draws itself
+BINS = 60  # of the histograms of samples
 
 
 def read_added(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
@@ -113,6 +121,26 @@ def corruptions(benchmark: str, values: dict[str, Any]) -> tuple[pd.DataFrame, p
     return found, pd.DataFrame(likelihoods)
 
 
+def own_samples(benchmark: str, values: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table of `samples`, and the likelihood of every image that it is made of."""
+    rows, every = [], []
+    outs = [out for out in params.of_benchmark(values, benchmark)["out"] if data.natural(out)]
+    for model in MODELS:
+        facts, known = results.of_model(benchmark, model)
+        drawn = part(pd.read_parquet(Path("data/analyses") / benchmark / "samples" / f"{model}.parquet"), model)
+        likelihoods = results.likelihoods(facts, known | {SAMPLES: drawn})
+        row = results.row_name(model, facts)
+        for name in ("test", SAMPLES, *outs):
+            value = likelihoods[name]
+            every.append(results.likelihood_rows(row, facts["unit"], name, np.arange(len(value)), value))
+            against = {
+                f"auroc_{normal}": metrics.auroc(likelihoods[normal], value) if name not in ("test", normal) else None
+                for normal in ("test", SAMPLES)
+            }
+            rows.append({"benchmark": benchmark, "model": row, "set": name, "n": len(value), "value": value.mean(), **against})
+    return pd.DataFrame(rows), pd.concat(every, ignore_index=True)
+
+
 def severities(table: pd.DataFrame, likelihoods: pd.DataFrame, in_name: str) -> dict[str, Figure]:
     """The figures of corruptions: likelihoods, and AUROC of -log p and of the SHOWN scores that are best on average."""
     keys = ["model", "score"]
@@ -149,6 +177,13 @@ def main() -> None:
         with images.replaced(place) as folder:
             table.round(DIGITS).to_csv(folder / "corruptions.csv", index=False)
             likelihoods.round(DIGITS).to_csv(folder / "likelihoods.csv", index=False)
+    elif analysis == "samples":
+        table, likelihoods = own_samples(benchmark, values)
+        auroc = {model: group.set_index("set")["auroc_test"] for model, group in table.groupby("model")}
+        inside, outs = params.of_benchmark(values, benchmark)["in"], list(dict.fromkeys(table["set"]))[1:]
+        drawn = {"likelihoods": figures.likelihood_histograms(likelihoods, inside, outs, auroc, BINS)}
+        with images.replaced(place) as folder:
+            table.round(DIGITS).to_csv(folder / "samples.csv", index=False)
     else:
         table = compare(benchmark, analysis, values)
         inside = params.of_benchmark(values, benchmark)["in"]

@@ -118,6 +118,11 @@ def test_an_analysis_has_metrics_and_figures(clone):
     )
     drawn = {path.name for path in (clone.folder / "plots/mnist_5k/corruptions").iterdir()}
     assert drawn == {"likelihoods.png", "scores.png"}
+    drawn = pd.read_csv(clone.folder / "metrics/scores/mnist_5k/samples/samples.csv")
+    assert list(zip(drawn["model"], drawn["set"], strict=True)) == [
+        (model, name) for model in MODELS for name in ("test", "samples")
+    ]
+    assert (clone.folder / "plots/mnist_5k/samples/likelihoods.png").is_file()
     files = {path.name for path in (clone.folder / "metrics/scores/mnist_5k/claims").iterdir()}
     assert files == {"explain.json", *(f"{model}.csv" for model in MODELS)}
 

@@ -92,7 +92,7 @@ def histogram_panel(
     density = {name: np.histogram(x, bins=edges)[0] / (len(x) * (edges[1] - edges[0])) for name, x in within.items()}
     top = min(max(d.max() for d in density.values()), HIGHEST * max(density[name].max() for name in IN_COLORS if name in density))
     palette, handles = colors(outs), []
-    for name in ("train", "test", *outs):
+    for name in (*(split for split in IN_COLORS if split in values), *outs):
         title = f"{set_title(in_name)} {name}" if name in IN_COLORS else set_title(name)
         label = f"{title} ({len(values[name]):,})" + ("" if name in IN_COLORS else f", AUROC {auroc[name]:.3f}")
         if name not in within:

@@ -24,6 +24,7 @@ SET_TITLES = {
     "svhn_10k": "SVHN (10k)",
     "noise": "uniform noise",
     "constant": "constant grey",
+    "samples": "its own samples",
 }
 # Bits of a value under a model that knows nothing.
 BLIND: dict[Unit, float] = {"bits_per_dim": 8.0, "binary_bits_per_dim": 1.0}
