@@ -3,13 +3,17 @@
     gradients      of every model, log squared gradient norms, of all weights and of each layer (analyses/probes.py)
     vae_regret     the VAE's likelihood regret (analyses/probes.py)
     residuals      of every model, what is left of an image and what else a model says of it (analyses/residuals.py)
+    glow_lid       of Glow, in how many directions an image could have been drawn otherwise (analyses/lid.py)
     corruptions    statistics and residuals of test images, corrupted in steps (analyses/corruptions.py)
+    samples        statistics of images that the models draw themselves, each under every model
     claims         likelihoods by contrast and by epoch, of every model (analyses/dissection.py)
 
 Reads data/settings/<benchmark>/analyses.json, the best weights, snapshots and data/processed/<benchmark>. Writes Parquet files to
 data/analyses/<benchmark>/<analysis>. For gradients, regret and residuals there is one per set, with `index` and the numbers of
 each image, `<model>.<number>` where they are of every model: of all scored validation images, to fit on, and of those images of
-the other sets that the table of scores compares. For `claims` there is one per model.
+the other sets that the table of scores compares. LIDs are of a few images of `val`, `test` and the natural out-sets, or of every
+out-set where none is natural. For `samples` there is one per model that draws, with a column `<model>.<statistic>` for each that
+is asked; for `claims` one per model.
 """
 
 import argparse
@@ -164,7 +168,7 @@ WHOLE = {"glow_lid": glow_lid, "corruptions": corruptions, "samples": samples, "
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("analysis", help="gradients, vae_regret, residuals, corruptions or claims")
+    parser.add_argument("analysis", help="gradients, vae_regret, residuals, glow_lid, corruptions, samples or claims")
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     analysis, benchmark = arguments.analysis, arguments.benchmark

@@ -65,7 +65,10 @@ def read_added(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataF
 def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFrame:
     """The measures of the scores that need an analysis: of its model or, where it has no name, of every model and all at once."""
     outs, seed, resamples = params.of_benchmark(values, benchmark)["out"], values["seed"], values["evaluate"]["bootstrap"]
-    every = "_" not in analysis
+    every, folder, count = "_" not in analysis, Path("data/analyses") / benchmark / analysis, values["evaluate"]["images"]
+    few = min(lid.IMAGES, count) if analysis == "glow_lid" else None
+    if few:
+        outs = [out for out in outs if (folder / f"{out}.parquet").is_file()]  # the natural ones, or all
     of_models = {model: results.of_model(benchmark, model) for model in (MODELS if every else [analysis.split("_", 1)[0]])}
     first = next(iter(of_models.values()))[1]
     compared = Compared(benchmark, results.index_of(first, outs), few or count, seed, few)
@@ -161,7 +164,7 @@ def severities(table: pd.DataFrame, likelihoods: pd.DataFrame, in_name: str) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("analysis", help="gradients, vae_regret, residuals, corruptions or claims")
+    parser.add_argument("analysis", help="gradients, vae_regret, residuals, glow_lid, corruptions, samples or claims")
     parser.add_argument("--benchmark", required=True)
     arguments = parser.parse_args()
     benchmark, analysis, values = arguments.benchmark, arguments.analysis, params.load()

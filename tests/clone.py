@@ -43,7 +43,7 @@ SMALL = {
     "seeds: [1, 2]": "seeds: [7]",
 }
 VARIANTS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local", "glow_additive", "vae_bernoulli")
-ANALYSES = ("gradients", "vae_regret", "residuals", "corruptions", "claims")
+ANALYSES = ("gradients", "vae_regret", "residuals", "glow_lid", "corruptions", "samples", "claims")
 EXTRAS = {  # what is off by default, some of it
     "run_variants: []": "\n- ".join(("run_variants:", *VARIANTS)),
     "run_analyses: []": "\n- ".join(("run_analyses:", *ANALYSES)),

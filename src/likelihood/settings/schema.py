@@ -25,7 +25,7 @@ from likelihood.common.params import MODELS
 FOLDER = Path(__file__).resolve().parents[1] / "models"
 SCHEMA = Path(__file__).with_name("params.schema.json")
 GIVEN = ("self", "shape", "levels")  # arguments of a constructor that params.yaml does not set
-ANALYSES = ("gradients", "vae_regret", "residuals", "corruptions", "claims")
+ANALYSES = ("gradients", "vae_regret", "residuals", "glow_lid", "corruptions", "samples", "claims")
 PLAIN = {"int": Annotated[int, Field(ge=1, le=1_000_000)], "float": Annotated[float, Field(gt=0.0, lt=1e9)], "bool": bool}
 
 
