@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from analyse import MEASURES
+from analyse import KNOWN, MEASURES
 from bench.machine import store
 from likelihood import scores
 from likelihood.common import images, params
@@ -62,18 +62,19 @@ def together(parts: Sequence[Measured]) -> Measured:
     return Measured(pd.concat([part.table for part in parts], axis=1), sum(part.cost for part in parts))
 
 
-def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, draws: int) -> list[Measured]:
-    """Statistics of those variants and analyses of a model that are in data/."""
-    found = []
+def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, draws: int) -> dict[str, Measured]:
+    """Statistics of those variants and analyses of a model that are in data/, by name."""
+    found = {}
     for folder in sorted(Path(f"data/models/{benchmark}").glob(f"{name}_*")):
         parts = []
         for end, variant in members(folder).items():
             part = measured(lambda images, of=variant: of.statistics(images, draws), x, variant.core_batch)
             parts.append(part._replace(table=part.table.add_suffix(end or f"@{folder.name.removeprefix(f'{name}_')}")))
-        found.append(together(parts))
-    for folder in sorted(Path(f"data/analyses/{benchmark}").glob(f"{name}_*")):
-        measure, _ = MEASURES[folder.name.split("_", 1)[1]]
-        found.append(measured(lambda images, of=measure: of(model, images), x, model.core_batch))
+        found[folder.name] = together(parts)
+    known = torch.from_numpy(np.array(images.load(Path(f"data/processed/{benchmark}/in/train.npy"))[:KNOWN]))
+    for kind, (prepare, _) in MEASURES.items():
+        if any(Path(f"data/analyses/{benchmark}/{analysis}").exists() for analysis in (kind, f"{name}_{kind}")):
+            found[kind] = measured(prepare(model, known), x, model.core_batch)
     return found
 
 
@@ -91,21 +92,28 @@ def rows(values: dict, benchmark: str) -> list[list[object]]:
             found.append([benchmark, model, name, float(f"{total:.2g}")])
 
     own: dict[str, Measured] = {}
+    with_residuals: dict[str, Measured] = {}
     for name in MODELS:
         _, model = checkpoint.load(Path(f"data/models/{benchmark}/{name}/best.safetensors"))
         draws = resolve.scoring(values, benchmark, name)["draws"]
         own[name] = measured(lambda images, of=model, n=draws: of.statistics(images, n), x, model.core_batch)
         add(name, scores.Sample(x, codes, own[name].table), own[name].cost, scores.applicable(list(own[name].table)))
-        for extra in extras(benchmark, name, model, x, draws):
+        for kind, extra in extras(benchmark, name, model, x, draws).items():
+            if kind == "residuals":
+                with_residuals[name] = together((own[name], extra))
             columns = own[name].table.join(extra.table)
             names = scores.needing(list(extra.table), list(columns))
             for key in names:
                 before = extra.cost + (own[name].cost if "log_prob" in scores.get(key).needs else 0.0)
                 add(name, scores.Sample(x, codes, columns), before, [key])
-    samples = {name: {"test": scores.Sample(x, codes, part.table)} for name, part in own.items()}
-    cost = sum(part.cost for part in own.values())
-    add(results.ALL_MODELS, results.pooled(samples)["test"], cost, scores.pooling())
-    add(results.NO_MODEL, samples[MODELS[0]]["test"], 0.0, scores.applicable([]))
+    add(results.NO_MODEL, scores.Sample(x, codes, pd.DataFrame(index=range(len(x)))), 0.0, scores.applicable([]))
+    done: set[str] = set()
+    for parts in (own, with_residuals):
+        names = [name for name in scores.pooling(*(part.table for part in parts.values())) if name not in done] if parts else []
+        samples = {name: {"test": scores.Sample(x, codes, part.table)} for name, part in parts.items()}
+        if names:
+            add(results.ALL_MODELS, results.pooled(samples)["test"], sum(part.cost for part in parts.values()), names)
+        done.update(names)
     return found
 
 
