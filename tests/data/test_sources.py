@@ -16,10 +16,10 @@ from scipy.io import savemat
 from likelihood.data import base, sources
 
 datasets = pytest.importorskip("torchvision.datasets")
-GREY = {split: np.random.RandomState(0).randint(0, 256, (n, 28, 28), dtype=np.uint8) for split, n in (("train", 7), ("test", 3))}
-COLOUR = {
-    split: np.random.RandomState(1).randint(0, 256, (n, 32, 32, 3), dtype=np.uint8) for split, n in (("train", 10), ("test", 3))
-}
+COUNTS = {"train": 10, "test": 3}
+GREY = {split: np.random.RandomState(0).randint(0, 256, (n, 28, 28), dtype=np.uint8) for split, n in COUNTS.items()}
+COLOUR = {split: np.random.RandomState(1).randint(0, 256, (n, 32, 32, 3), dtype=np.uint8) for split, n in COUNTS.items()}
+LABELS = {split: np.random.RandomState(2).randint(0, 10, n, dtype=np.uint8) for split, n in COUNTS.items()}
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -55,8 +55,7 @@ def serve_idx(served, monkeypatch, loader):
     folder, address = served
     resources = []
     for split, stem in (("train", "train"), ("test", "t10k")):
-        labels = np.zeros(len(GREY[split]), np.uint8)
-        for kind, array in (("images-idx3", GREY[split]), ("labels-idx1", labels)):
+        for kind, array in (("images-idx3", GREY[split]), ("labels-idx1", LABELS[split])):
             name, content = f"{stem}-{kind}-ubyte.gz", idx(array)
             (folder / name).write_bytes(content)
             resources.append((name, md5(content)))
@@ -70,10 +69,11 @@ def serve_cifar(served, monkeypatch, name):
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w:gz") as tar:
         for split, files in archive.splits.items():
-            for file, part in zip(files, np.array_split(COLOUR[split], len(files)), strict=True):
-                flat = part.transpose(0, 3, 1, 2).reshape(len(part), -1)
-                labels = np.full((len(part), archive.labels), 7, np.uint8)
-                data = np.hstack([labels, flat]).tobytes()
+            flat = COLOUR[split].transpose(0, 3, 1, 2).reshape(COUNTS[split], -1)
+            coarse = np.full((COUNTS[split], archive.labels - 1), 7, np.uint8)
+            table = np.hstack([coarse, LABELS[split][:, None], flat])
+            for file, part in zip(files, np.array_split(table, len(files)), strict=True):
+                data = part.tobytes()
                 member = tarfile.TarInfo(f"{archive.folder}/{file}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
@@ -87,7 +87,7 @@ def serve_svhn(served, monkeypatch, loader):
     lists = {}
     for split, pixels in COLOUR.items():
         content = io.BytesIO()
-        savemat(content, {"X": pixels.transpose(1, 2, 3, 0), "y": np.ones((len(pixels), 1), np.uint8)})
+        savemat(content, {"X": pixels.transpose(1, 2, 3, 0), "y": LABELS[split][:, None]})
         (folder / f"{split}.mat").write_bytes(content.getvalue())
         lists[split] = [f"{address}{split}.mat", f"{split}.mat", md5(content.getvalue())]
     monkeypatch.setattr(datasets.SVHN, "split_list", lists)
@@ -119,14 +119,15 @@ def test_every_set_from_a_server_is_tried_here():
 
 
 @pytest.mark.parametrize("name", SERVED)
-def test_a_set_is_downloaded_unpacked_and_given_in_canonical_layout(name, served, monkeypatch, tmp_path):
+def test_a_set_is_downloaded_unpacked_and_given_in_canonical_layout_with_its_labels(name, served, monkeypatch, tmp_path):
     loader, serve, expected = SERVED[name]
     serve(served, monkeypatch, loader)
     fetched = source(name).fetch(tmp_path / "scratch")
-    assert fetched.keys() == {"train", "test"}
-    for split, pixels in fetched.items():
-        assert pixels.dtype == np.uint8
-        np.testing.assert_array_equal(pixels, expected[split])
+    assert fetched.keys() == {"train", "test", "train_labels", "test_labels"}
+    for split in COUNTS:
+        assert fetched[split].dtype == np.uint8
+        np.testing.assert_array_equal(fetched[split], expected[split])
+        np.testing.assert_array_equal(fetched[f"{split}_labels"], LABELS[split])
 
 
 @pytest.mark.parametrize("name", SERVED)

@@ -101,6 +101,7 @@ WRONG = [
         "notmnist",
         "benchmarks.mnist_5k.in is 'notmnist', which has no training images; it can",
     ),
+    ("benchmarks.mnist_5k.in", "mnist_high", "benchmarks.mnist_5k.in is 'mnist_high', which has no training images; it can"),
     ("benchmarks.mnist_5k.glow", {"lr": 2}, "benchmarks.mnist_5k.glow.lr is 2; it must be"),
     ("benchmarks.mnist_5k.glow", None, "benchmarks.mnist_5k.glow is None; it must hold keys and values"),
     ("preprocess.validation_fraction", 1, "preprocess.validation_fraction is 1; it must be a number above 0.0 and below 1.0"),

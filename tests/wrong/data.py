@@ -46,6 +46,15 @@ def wrong_array_name(project):
     project.download(folder)
 
 
+def no_labels(project):
+    project.change("params.yaml", "variants:\n", "  low:\n    in: mnist_low\n    out:\n    - mnist_high\nvariants:\n")
+    project.change("params.yaml", "run:\n", "run:\n- low\n")
+    folder = project.folder.parent / "images"
+    (folder / "mnist").mkdir(parents=True)
+    np.savez(folder / "mnist/train.npz", images=np.zeros((60_000, 28, 28), np.uint8))
+    project.stage("download.py", "--benchmark", "low", LIKELIHOOD_IMAGES=str(folder))
+
+
 def no_such_folder(project):
     project.download(project.folder.parent / "nowhere")
 

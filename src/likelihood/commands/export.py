@@ -21,17 +21,6 @@ from likelihood.evaluation.results import ALL_MODELS
 from likelihood.figures.titles import set_title
 
 SCORE = "code_kde"  # of all models, the one that flags by default
-LICENCES = {
-    "fashion_mnist": "MIT",
-    "mnist": "CC BY-SA 3.0",
-    "mnist_5k": "CC BY-SA 3.0",
-    "kmnist": "CC BY-SA 4.0",
-    "cifar10": "none stated by its authors",
-    "cifar10_30k": "none stated by its authors",
-    "cifar100": "none stated by its authors",
-    "svhn": "for non-commercial use only",
-    "svhn_10k": "for non-commercial use only",
-}
 OWN = "not known: pictures of one's own"
 USE = (
     "To tell which images are unlike those it was trained on, at a stated rate of false alarms. That rate holds for images made"
@@ -96,7 +85,8 @@ def members(root: Path, benchmark: str, trained_on: str) -> dict[str, bytes]:
         found[archive.WEIGHTS.format(model)] = weights.read_bytes()
     found[archive.FACTS] = _text({"format": archive.FORMAT, "trained_on": trained_on, **facts})
     published = data.get(trained_on) if trained_on in data.names() else None
-    images: dict[str, Any] = {"name": trained_on, "title": set_title(trained_on), "licence": LICENCES.get(trained_on, OWN)}
+    licence = published.licence if published else OWN
+    images: dict[str, Any] = {"name": trained_on, "title": set_title(trained_on), "licence": licence}
     if published:
         images |= {"count": published.splits["train"].count, "sha256": published.splits["train"].sha256}
     card = {

@@ -19,6 +19,7 @@ class Source:
     """A place the pixels come from: its name as a message says it, and a function that gets every split.
 
     `fetch(scratch)` may write into the empty folder `scratch`, which is deleted afterwards; any exception says that it failed.
+    Beside a split it may give `<split>_labels`, the class of each image, which only parts by class need.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Published:
     shape: tuple[int, ...]  # of one image: (H, W) or (H, W, 3)
     splits: Mapping[str, Split]
     sources: tuple[Source, ...]  # none: only the user's folder of images has it
+    licence: str  # of its images
     out_split: str = "test"
     alias: str | None = None  # another name that it may have in the user's folder of images
 
@@ -52,14 +54,21 @@ class Published:
 class Part:
     """Some images of a published set, under a name of their own: what is known of each split, and where its images stand.
 
-    The positions are those in a split of the whole set, of which the first so many images are enough.
+    The positions are those in a split of the whole set, of which the first so many images are enough. A part by class has only
+    the images there whose labels are among its classes.
     """
 
     of: str  # name of the whole set
     shape: tuple[int, ...]
     splits: Mapping[str, Split]
     positions: Mapping[str, tuple[str, np.ndarray]]  # split of the part -> split of the whole, positions in it
+    classes: tuple[int, ...] = ()  # none: it has images of all
     out_split: str = "test"
+
+    @property
+    def licence(self) -> str:
+        """That of the whole set."""
+        return get(self.of).licence
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,11 @@ def get(name: str) -> Published | Part | Made:
 def names() -> list[str]:
     """The names of all data sets, sorted."""
     return sorted(_datasets())
+
+
+def by_class(whole: str) -> dict[str, Part]:
+    """The parts by class of a set."""
+    return {name: part for name, part in _datasets().items() if isinstance(part, Part) and part.of == whole and part.classes}
 
 
 def natural(name: str) -> bool:

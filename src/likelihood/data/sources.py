@@ -3,7 +3,7 @@
 torchvision's loaders know the mirrors and check what they fetch.
 
 CIFAR's usual archives are pickles, and a pickle is a program that runs when it is loaded. The binary archives [1] hold the same
-images: a record is one label byte (CIFAR-100: two), then 3,072 bytes, the colours one after the other.
+images: a record is one label byte (CIFAR-100: two, the class is the second), then 3,072 bytes, one colour after the other.
 
 A package is taken as an ordinary user: nothing is installed, no root is needed. apt gets a state and a cache of its own in a
 temporary folder, reads the machine's list of archives and keys, and checks the archive's signatures as ever; dpkg-deb unpacks the
@@ -44,7 +44,10 @@ def patience() -> Iterator[None]:
 
 
 def torchvision(loader: str, by_name: bool = False) -> Source:
-    """The source that is `torchvision.datasets.<loader>`, a class told its split by `train=True`, or by the split's name."""
+    """The source that is `torchvision.datasets.<loader>`, a class told its split by `train=True`, or by the split's name.
+
+    The former kind calls the labels `targets`, the latter `labels`.
+    """
 
     def fetch(scratch: Path) -> Mapping[str, np.ndarray]:
         from torchvision import datasets  # takes seconds to import and is not needed when nothing is fetched
@@ -52,9 +55,11 @@ def torchvision(loader: str, by_name: bool = False) -> Source:
         load = getattr(datasets, loader)
         which = {split: {"split": split} if by_name else {"train": split == "train"} for split in ("train", "test")}
         with patience():
-            pixels = {split: np.asarray(load(scratch, download=True, **choice).data) for split, choice in which.items()}
+            loaded = {split: load(scratch, download=True, **choice) for split, choice in which.items()}
+        pixels = {split: np.asarray(each.data) for split, each in loaded.items()}
+        labels = {f"{split}_labels": np.asarray(each.labels if by_name else each.targets) for split, each in loaded.items()}
         # Some loaders give colours first.
-        return {split: x.transpose(0, 2, 3, 1) if x.ndim == 4 and x.shape[1] == 3 else x for split, x in pixels.items()}
+        return {split: x.transpose(0, 2, 3, 1) if x.ndim == 4 and x.shape[1] == 3 else x for split, x in pixels.items()} | labels
 
     return Source(NAME, fetch)
 
@@ -99,21 +104,22 @@ def cifar(name: str) -> Source:
         with patience():
             utils.download_and_extract_archive(ADDRESS + archive.file, scratch, filename=archive.file, md5=archive.md5)
         folder = scratch / archive.folder
-        return {
-            split: np.concatenate([records((folder / file).read_bytes(), archive.labels) for file in files])
-            for split, files in archive.splits.items()
-        }
+        fetched = {}
+        for split, files in archive.splits.items():
+            read = [records((folder / file).read_bytes(), archive.labels) for file in files]
+            fetched[split], fetched[f"{split}_labels"] = map(np.concatenate, zip(*read, strict=True))
+        return fetched
 
     return Source("the University of Toronto", fetch)
 
 
-def records(content: bytes, labels: int) -> np.ndarray:
-    """The images of a file of records, uint8 N×32×32×3; RuntimeError where it does not end with a whole one."""
+def records(content: bytes, labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """The images of a file of records, uint8 N×32×32×3, and their classes; RuntimeError where it ends within a record."""
     size = labels + VALUES
     if not content or len(content) % size:
         raise RuntimeError(f"a file of the archive does not hold whole records of {size} bytes")
-    pixels = np.frombuffer(content, np.uint8).reshape(-1, size)[:, labels:]
-    return np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+    table = np.frombuffer(content, np.uint8).reshape(-1, size)
+    return np.ascontiguousarray(table[:, labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), table[:, labels - 1]
 
 
 def unpack(package: str, scratch: Path) -> Path:

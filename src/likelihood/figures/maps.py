@@ -13,7 +13,10 @@ from likelihood.common.units import Unit
 from likelihood.figures.titles import BLIND, model_title, set_title
 
 # Sets whose images may stand in a committed figure: of their licence, or made. Of all others there are only maps.
-PUBLIC = {"fashion_mnist", "mnist", "mnist_5k", "omniglot28", "noise", "constant"}
+PUBLIC = {
+    "fashion_mnist", "fashion_tops", "fashion_other", "mnist", "mnist_low", "mnist_high", "mnist_5k", "omniglot28",
+    "noise", "constant",
+}  # fmt: skip
 PLACE = 0.8  # inches of a panel
 GAP = 0.4  # of a panel, between two images
 HEADS = ("most likely", "at random", "least likely")  # under the model that chose the images

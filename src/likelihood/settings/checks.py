@@ -151,7 +151,7 @@ def same_shape(here: str, entry: dict[str, Any], declared: dict[str, Any]) -> No
     in_set = own.find(entry["in"], declared, Path())
     if isinstance(in_set, data.Made):
         raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which is made up; an in-set is of pictures")
-    if isinstance(in_set, data.Published) and "train" not in in_set.splits:
+    if isinstance(in_set, data.Published | data.Part) and "train" not in in_set.splits:
         raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which has no training images; it can be an out-set")
     for out in entry["out"]:
         if out == entry["in"]:
