@@ -120,8 +120,8 @@ def corruptions(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     for name in ("val", "test"):
         rows = selection.compared(name, len(sets[name][0]), IMAGES, seed)
         index[name], x[name] = sets[name][0][rows], sets[name][1][rows]
-    for kind, severity, changed in corrupted(torch.from_numpy(x["test"])):
-        index[f"{kind}_{severity}"], x[f"{kind}_{severity}"] = index["test"], changed.numpy()
+    for kind, severity, changed in corrupted(x["test"]):
+        index[f"{kind}_{severity}"], x[f"{kind}_{severity}"] = index["test"], changed
     tables = {}
     for stem in x:
         parts = [pd.Series(index[stem], name="index")]

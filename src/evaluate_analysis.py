@@ -24,11 +24,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
 
 from likelihood import scores
-from likelihood.analyses import lid
 from likelihood.analyses.corruptions import corrupted
 from likelihood.claims import evidence
 from likelihood.common import images, params, stage
@@ -66,7 +64,7 @@ def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFra
     """The measures of the scores that need an analysis: of its model or, where it has no name, of every model and all at once."""
     outs, seed, resamples = params.of_benchmark(values, benchmark)["out"], values["seed"], values["evaluate"]["bootstrap"]
     every, folder, count = "_" not in analysis, Path("data/analyses") / benchmark / analysis, values["evaluate"]["images"]
-    few = min(lid.IMAGES, count) if analysis == "glow_lid" else None
+    few = len(pd.read_parquet(folder / "val.parquet")) if analysis == "glow_lid" else None
     if few:
         outs = [out for out in outs if (folder / f"{out}.parquet").is_file()]  # the natural ones, or all
     of_models = {model: results.of_model(benchmark, model) for model in (MODELS if every else [analysis.split("_", 1)[0]])}
@@ -100,9 +98,7 @@ def corruptions(benchmark: str, values: dict[str, Any]) -> tuple[pd.DataFrame, p
     known, pixels = {}, {name: images.load(source / f"{name}.npy") for name in ("val", "test")}
     tables = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
     index = {name: tables[name]["index"].to_numpy() for name in pixels}
-    changed = {
-        f"{kind}_{severity}": x.numpy() for kind, severity, x in corrupted(torch.from_numpy(pixels["test"][index["test"]]))
-    }
+    changed = {f"{kind}_{severity}": x for kind, severity, x in corrupted(pixels["test"][index["test"]])}
     for name, x in {**{name: pixels[name][index[name]] for name in pixels}, **changed}.items():
         statistics = {model: part(tables[name], model) for model in MODELS}
         known[name] = calibration.samples(x, complexity.lengths(x), statistics)

@@ -149,7 +149,7 @@ def test_the_house_keeps_its_measures(capsys):
         "of at most 50 lines": sum(size <= 50 for size in sizes),
     }
     limits = {"dvc.yaml": 400, "dvc.lock": 14_000, "params.yaml": 160, "stages": 17, "dep lines": 160}
-    limits |= {"Python files in src": 94, "of at most 50 lines": 20}
+    limits |= {"Python files in src": 98, "of at most 50 lines": 20}
     with capsys.disabled():
         print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))
     assert all(found[name] <= limits[name] for name in limits)
