@@ -26,8 +26,8 @@ def example(line: str, no: str = "") -> str:
     return f"Example: {line}" + (f"\n\nExit status: 0 all is right, 1 {no}, 2 anything else." if no else "")
 
 
-def which(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """Arguments that choose a detector and how it flags; the group of those that say how often."""
+def which(command: argparse.ArgumentParser, fdr: bool = False) -> None:
+    """Add arguments that choose a detector and how it flags, also by a false discovery rate where all images are known."""
     chosen = command.add_mutually_exclusive_group(required=True)
     chosen.add_argument("--detector", type=Path, metavar="FILE", help="a file that `likelihood export` wrote; works anywhere")
     chosen.add_argument("--benchmark", help="a name under benchmarks: in params.yaml, trained or pulled")
@@ -35,7 +35,8 @@ def which(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     command.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
     flags = command.add_mutually_exclusive_group()
     flags.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the smallest that can be told")
-    return flags
+    if fdr:
+        flags.add_argument("--fdr", type=float, help="instead, share of the flagged that may be false alarms, on average")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     line = "likelihood detect --benchmark fashion_mnist photos/ --rate 0.01 --output found.csv"
     detect = add("detect", "tell which images are unlike those trained on", example(line, "an image is flagged"), DETECT)
     detect.add_argument("images", nargs="+", metavar="IMAGES", help="pictures, folders of pictures, .npz files")
-    which(detect).add_argument("--fdr", type=float, help="instead, share of the flagged that may be false alarms, on average")
+    which(detect, fdr=True)
     detect.add_argument("--group", type=int, help="flag groups of so many consecutive images, which share a source")
     detect.add_argument("--output", type=Path, help="write everything about every image to this .csv or .json")
     detect.add_argument("--report", type=Path, help="write a page to look at, .html: the most outlying images, and why")
