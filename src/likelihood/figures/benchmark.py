@@ -44,6 +44,7 @@ SIZE = 0.62  # inches of an image
 FRAME = 190  # grey of the frames
 DARK = 0.36  # from this distance to one half on, a cell is so dark that its number is white
 KINDS_A_ROW = 5  # panels of corruptions
+NUMBERED = {"rotation": "rotation by 90°, 180°", "flip": "flip: sideways, upside down"}  # what is 1, what is 2
 DPI = 150
 
 
@@ -309,7 +310,7 @@ def severity_curves(table: pd.DataFrame, lines: Mapping[str, str], title: str, l
         for line in lines:
             found = chosen[chosen["line"] == line].sort_values("severity")
             ax.plot(found["severity"], found["value"], color=palette[line], marker="o", markersize=3, label=lines[line])
-        ax.set_title(kind)
+        ax.set_title(NUMBERED.get(kind, kind))
         ax.set_xticks(sorted(chosen["severity"].unique()))
         ax.grid(axis="y", alpha=0.25)
     for row in axes:
