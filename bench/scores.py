@@ -63,7 +63,7 @@ def together(parts: Sequence[Measured]) -> Measured:
 
 
 def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, draws: int) -> dict[str, Measured]:
-    """Statistics of those variants and analyses of a model that are in data/, by name."""
+    """Statistics of those variants and analyses of a model that are in data/, by name; LIDs, which take minutes, are left out."""
     found = {}
     for folder in sorted(Path(f"data/models/{benchmark}").glob(f"{name}_*")):
         parts = []

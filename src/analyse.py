@@ -1,4 +1,4 @@
-"""Stage `analyse`: what a score is not enough to know of the three models; none is trained again.
+"""Stage `analyse`: what takes more than one scoring to learn about the three models; none is trained again.
 
     gradients      of every model, log squared gradient norms, of all weights and of each layer (analyses/probes.py)
     vae_regret     the VAE's likelihood regret (analyses/probes.py)
@@ -12,14 +12,14 @@ Reads data/settings/<benchmark>/analyses.json, the best weights, snapshots and d
 data/analyses/<benchmark>/<analysis>. For gradients, regret and residuals there is one per set, with `index` and the numbers of
 each image, `<model>.<number>` where they are of every model: of all scored validation images, to fit on, and of those images of
 the other sets that the table of scores compares. LIDs are of a few images of `val`, `test` and the natural out-sets, or of every
-out-set where none is natural. For `samples` there is one per model that draws, with a column `<model>.<statistic>` for each that
-is asked; for `claims` one per model.
+out-set where none is natural. For `samples` there is one per model that draws, with a column `<model>.<statistic>` for each model
+that judges them; for `claims` one per model.
 """
 
 import argparse
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,11 @@ from likelihood.common import images, params, selection, stage
 from likelihood.common.params import MODELS
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
-from likelihood.statistics.measure import device, measured, sets_of, statistics, write
+from likelihood.statistics.measure import Measure, device, measured, sets_of, statistics, write
 
 KNOWN = 500  # training images that the Fisher information is of
 DRAWS = 4  # of noise for an image's gradient, where a model needs noise
 VALUES = 500 * 28 * 28  # of samples: 500 grey images, and 127 of colour, which a PixelCNN takes seconds each to draw
-
-Measure = Callable[[Tensor], dict[str, Tensor]]  # of uint8 images (B, C, H, W), numbers (B,) by name
 
 
 def gradients(model: LikelihoodModel, known: Tensor) -> Measure:
@@ -69,12 +67,18 @@ MEASURES: dict[str, tuple[Callable[[LikelihoodModel, Tensor], Measure], type]] =
 }
 
 
+def loaded(benchmark: str, names: Iterable[str] = MODELS) -> dict[str, LikelihoodModel]:
+    """The best models of these names, where they are to compute."""
+    folder = Path("data/models") / benchmark
+    return {name: checkpoint.load(folder / name / "best.safetensors")[1].to(device()) for name in names}
+
+
 def per_image(analysis: str, benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     """Write the tables of gradients, regret or residuals."""
     kind, source = analysis.rpartition("_")[2], Path("data/processed") / benchmark
     prepare, stored = MEASURES[kind]
     names = MODELS if analysis == kind else [analysis.removesuffix(f"_{kind}")]
-    models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in names}
+    models = loaded(benchmark, names)
     known = torch.from_numpy(np.array(images.load(source / "in" / "train.npy")[:KNOWN]))
     measures = {name: prepare(model, known) for name, model in models.items()}
     tables, seed = {}, settings["seed"]
@@ -93,7 +97,7 @@ def per_image(analysis: str, benchmark: str, settings: dict[str, Any], folder: P
 def glow_lid(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     """Write the tables of `glow_lid`, and lid.json: t, and the dimension of validation images that it is chosen by."""
     source, seed, count = Path("data/processed") / benchmark, settings["seed"], min(lid.IMAGES, settings["compared"])
-    model = checkpoint.load(Path("data/models") / benchmark / "glow" / "best.safetensors")[1].to(device())
+    model = loaded(benchmark, ["glow"])["glow"]
     inside, outside = (sets_of(source / side, model, settings["scored"], seed) for side in ("in", "out"))
     index, known = {}, {}
     for name in ("val", "test", *(settings["natural"] or outside)):
@@ -111,7 +115,7 @@ def glow_lid(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
 
 def corruptions(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     """Write the tables `val`, to fit on, `test` and one of every kind and severity, with a column `<model>.<number>` for each."""
-    models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in MODELS}
+    models = loaded(benchmark)
     sets, seed = (
         sets_of(Path("data/processed") / benchmark / "in", models[MODELS[0]], settings["scored"], settings["seed"]),
         settings["seed"],
@@ -138,10 +142,9 @@ def corruptions(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
 
 def samples(benchmark: str, settings: dict[str, Any], folder: Path) -> None:
     """Write the tables of `samples`, by the model that draws; a VAE's are draws of P(x | z), not its means."""
-    models = {name: checkpoint.load(Path("data/models") / benchmark / name / "best.safetensors")[1] for name in MODELS}
-    tables = {}
+    models, tables = loaded(benchmark), {}
     for drawing, model in models.items():
-        x = model.sample(VALUES // model.dims, torch.Generator().manual_seed(settings["seed"])).cpu().numpy()
+        x = model.sample(max(1, VALUES // model.dims), torch.Generator().manual_seed(settings["seed"])).cpu().numpy()
         parts = [
             statistics(asked, x, settings["draws"][name], f"samples of {drawing}, {name}").add_prefix(f"{name}.")
             for name, asked in models.items()

@@ -3,7 +3,7 @@
 Reads data/analyses/<benchmark>/<analysis>, data/scores/<benchmark> and data/processed/<benchmark>. Writes to
 metrics/scores/<benchmark>/<analysis>/, for gradients, regret, residuals and LIDs
 
-    scores.csv         the measures of evaluate.py, on the same images, of the scores that need this analysis
+    scores.csv         the measures of evaluate.py, on the same images, of the scores that need this analysis; LIDs are of fewer
 
 for `corruptions`
 
@@ -66,12 +66,13 @@ def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFra
     every, folder, count = "_" not in analysis, Path("data/analyses") / benchmark / analysis, values["evaluate"]["images"]
     few = len(pd.read_parquet(folder / "val.parquet")) if analysis == "glow_lid" else None
     if few:
+        count = len(pd.read_parquet(folder / "test.parquet"))
         outs = [out for out in outs if (folder / f"{out}.parquet").is_file()]  # the natural ones, or all
     of_models = {model: results.of_model(benchmark, model) for model in (MODELS if every else [analysis.split("_", 1)[0]])}
     first = next(iter(of_models.values()))[1]
-    compared = Compared(benchmark, results.index_of(first, outs), few or count, seed, few)
+    compared = Compared(benchmark, results.index_of(first, outs), count, seed, few)
     added = read_added(folder, compared.index)
-    bare, samples, tables = compared.bare(coded=every), {}, []
+    bare, samples, tables = compared.bare(coded=analysis == "residuals"), {}, []
     for model, (facts, statistics) in of_models.items():
         own = compared.statistics(statistics)
         more = {name: part(table, model) if every else table for name, table in added.items()}
@@ -84,7 +85,8 @@ def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFra
         names = [
             name for name in scores.pooling(*(list(found["val"].statistics) for found in samples.values())) if name not in known
         ]
-        tables.append(results.compare(names, results.pooled(samples), results.ALL_MODELS, outs, resamples, seed))
+        if names:
+            tables.append(results.compare(names, results.pooled(samples), results.ALL_MODELS, outs, resamples, seed))
     table = pd.concat(tables, ignore_index=True)
     table.insert(0, "benchmark", benchmark)
     return table
@@ -105,13 +107,14 @@ def corruptions(benchmark: str, values: dict[str, Any]) -> tuple[pd.DataFrame, p
     measures, likelihoods = [], []
     for name, score in calibration.fitted(known["val"]).items():
         model, title = name.split(".")
+        row = results.row_name(model, units[model]) if model in units else model
         normal = score.score(known["test"][model])
         for key in changed:
             kind, severity = key.split("_")
             found = metrics.ood_metrics(normal, score.score(known[key][model]), resamples, seed)
-            measures.append({"model": model, "score": title, "kind": kind, "severity": int(severity), "n": len(normal), **found})
+            measures.append({"model": row, "score": title, "kind": kind, "severity": int(severity), "n": len(normal), **found})
     for model, facts in units.items():
-        for key in ("test", *changed):
+        for key in ("test", *changed) if facts["unit"] == "bits_per_dim" else ():
             kind, severity = key.split("_") if key in changed else ("", 0)
             value = bits_per_dim(known[key][model].column("log_prob"), facts["dims"]).mean()
             likelihoods.append({"model": model, "kind": kind, "severity": int(severity), "value": value})

@@ -11,10 +11,10 @@ multiplies the tangents of all weights, zeros, too.
 
 t is where the mean LID of in-set images is their dimension by local PCA [1]: the mean number of eigenvalues of the covariance of
 an image's NEIGHBOURS nearest training images that are above SHARE of the largest one [3]. No out-set has a part in it. The tables
-hold percentiles of log σ_i, from which the LID for another t can be told to one percent of the dimensions.
+hold percentiles of log σ_i, which give the LID at any other t to within one percent of the dimensions.
 
-Our deviations: t is fitted on validation images, where [1] takes training images; [2] has SHARE, but no number of neighbours, so
-that it is ours; and G includes the preprocessing, whose derivative is small at pixels near black and white: [2] leaves it out.
+Our deviations: t is fitted on validation images, where [1] takes training images; [2] gives SHARE but no number of neighbours, so
+NEIGHBOURS is ours; and G includes the preprocessing, whose derivative is small at pixels near black and white: [2] leaves it out.
 
 References:
     [1] A geometric explanation of the likelihood OOD detection paradox (Kamkari et al., 2024), https://arxiv.org/abs/2403.18910

@@ -52,7 +52,9 @@ from likelihood.models.shared.base import LikelihoodModel, PixelLikelihoodModel,
 from likelihood.models.shared.pixels import (
     LOG_SCALE_LIMIT,
     MixtureOfLogistics,
+    entropy,
     logistic_log_prob,
+    mean_and_variance,
     to_unit_interval,
 )
 from likelihood.models.vae.model import VAE
@@ -75,7 +77,7 @@ def _measure(model: LikelihoodModel, x: Tensor) -> dict[str, Tensor]:
     generators = [image_generator(image) for image in x.cpu().numpy()]
     noise = torch.cat([model.noise(1, generator) for generator in generators]).to(device)
     x = x.to(device)
-    found = {"input_gradient": input_gradient(model, x, noise)}
+    found = {} if model.unit != "bits_per_dim" else {"input_gradient": input_gradient(model, x, noise)}
     with torch.no_grad():
         if isinstance(model, Glow):
             latents, terms = model.flow(model.dequantize(x, noise)[0])
@@ -178,14 +180,13 @@ def of_pixels(every: Tensor, nats: Tensor, level: Tensor, within: Tensor) -> dic
     under = torch.where(grid < level[..., None], every, 0.0).sum(dim=-1)
     u = under + within * nats.exp()
     log_prob = every.clamp(min=RARE).log()
-    entropy = -(every * log_prob).sum(dim=-1)
-    variance = (every * log_prob.square()).sum(dim=-1) - entropy.square()
-    mean = (every * grid).sum(dim=-1, keepdim=True)
-    expected, uncertainty = total(entropy.double()), total(variance.double()).clamp(min=RARE)
+    surprise = entropy(log_prob)
+    variance = (every * log_prob.square()).sum(dim=-1) - surprise.square()
+    expected, uncertainty = total(surprise.double()), total(variance.double()).clamp(min=RARE)
     return {
         "expected": expected,
         "surprise": (-total(nats.double()) - expected) / uncertainty.sqrt(),
-        "spread": total((every * (grid - mean).square()).sum(dim=-1).double()),
+        "spread": total(mean_and_variance(log_prob)[1].double()),
         **of_residuals([torch.special.ndtri(u.clamp(SMALLEST, 1.0 - SMALLEST))]),
     }
 
@@ -194,16 +195,14 @@ def of_latents(model: VAE, x: Tensor) -> dict[str, Tensor]:
     """The numbers of a VAE's latents and of its reconstruction, (B,) each."""
     mean, logvar = model.encode(x)
     picture = model.pixels.mean(model.decode(mean)).permute(0, 3, 1, 2)
+    grey = model.unit == "bits_per_dim"
+    seen = x if grey else model.pixels.to_input(x) * (model.levels - 1)
     found = {
-        "error": total((x.float() - picture.float()).square()).sqrt(),
+        "error": total((seen.float() - picture.float()).square()).sqrt(),
         "mean_norm": total(mean.square()).sqrt(),
         "std_norm": total(logvar.exp()).sqrt(),
     }
-    if model.unit == "bits_per_dim":
-        best = logistic_log_prob(
-            x, to_unit_interval(x, model.levels), torch.tensor(-LOG_SCALE_LIMIT, device=x.device), model.levels
-        )
-        found["perfect"] = total(best)
-    else:
-        found["perfect"] = torch.zeros_like(found["error"])  # a coin can be certain
-    return found
+    narrow = torch.tensor(-LOG_SCALE_LIMIT, device=x.device)
+    best = logistic_log_prob(x, to_unit_interval(x, model.levels), narrow, model.levels)
+    certain = (x == 0) | (x == model.levels - 1) if grey else torch.ones_like(x, dtype=torch.bool)  # with a mean beyond the scale
+    return {**found, "perfect": total(torch.where(certain, 0.0, best))}

@@ -29,6 +29,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.evaluation import results
+from likelihood.scores.base import p_values
 from likelihood.scores.density import RESOLUTION
 
 TOGETHER = (results.ALL_MODELS, results.NO_MODEL)
@@ -106,12 +107,6 @@ def levels(values: np.ndarray, margins: np.ndarray) -> np.ndarray:
     found = np.empty(len(values), dtype=np.float32)
     found[order] = highest[ends][group]
     return found
-
-
-def p_values(calibration: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """p of scores (N,), from the levels of n calibration images."""
-    below = np.searchsorted(np.sort(calibration), values, side="left")
-    return (1 + len(calibration) - below) / (1 + len(calibration))
 
 
 class Calibration:

@@ -21,6 +21,7 @@ from likelihood.common.errors import InputError
 from likelihood.common.units import bits_per_dim
 from likelihood.evaluation import metrics
 from likelihood.scores import complexity
+from likelihood.scores.density import POOLED
 
 DIGITS = 4  # finer than the error of any of these numbers, and a diff stays readable
 COLUMNS = ("model", "score", "out", "n", "auroc", "auroc_low", "auroc_high", "auprc", "fpr95")
@@ -159,11 +160,13 @@ def compare(
 
 
 def pooled(samples: dict[str, dict[str, scores.Sample]]) -> dict[str, scores.Sample]:
-    """Samples by set with `<statistic>_<model>` of every model, from samples by model and set."""
+    """Samples by set with `<statistic>_<model>` of every model, as scores of several read, from samples by model and set."""
     first = next(iter(samples.values()))
     return {
         key: sample._replace(
-            statistics=pd.concat([found[key].statistics.add_suffix(f"_{model}") for model, found in samples.items()], axis=1)
+            statistics=pd.concat(
+                [found[key].statistics.filter(regex=POOLED).add_suffix(f"_{model}") for model, found in samples.items()], axis=1
+            )
         )
         for key, sample in first.items()
     }

@@ -12,6 +12,12 @@ import numpy as np
 import pandas as pd
 
 
+def p_values(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Of each of N values, the share of the n known ones, and itself, that is at least as large: (N,) in (0, 1]."""
+    below = np.searchsorted(np.sort(known), values, side="left")
+    return (1 + len(known) - below) / (1 + len(known))
+
+
 class Sample(NamedTuple):
     """Images of one set and what is known of them; row i of all is the same image."""
 

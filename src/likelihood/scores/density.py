@@ -6,7 +6,7 @@
     BareCodeKde        -log q(t(x)),    t = log of L(x) under each codec: baseline without a model
     ResidualKde        -log q(t(x)),    t = log of -log p(x), and what tests of the residuals find (analyses/residuals.py)
     CodeResidualKde    -log q(t(x)),    t of CodeKde and of ResidualKde together
-    StatisticsKde      -log q(t(x)),    t of ResidualKde and all else that a model says of an image
+    StatisticsKde      -log q(t(x)),    t of ResidualKde and the other statistics of the analysis `residuals`
     GradientDensity    -log N(t(x); mean, covariance),    t_l = log ‖∇_θl log p(x)‖², one per layer [4]
 
 with three densities, of whitened features y = Λ^(-1/2) Vᵀ (t - mean) / std, where V Λ Vᵀ are the correlations of the in-set:
@@ -75,6 +75,7 @@ NU = 0.1
 RESIDUALS = r"^(?:residual_|surprise)"
 STATISTICS = r"^(?:input_gradient|expected|spread|error|mean_norm|std_norm|log_pz_\d|ladj_\d)"
 ADDED = f"{RESIDUALS}|{STATISTICS}|^(?:last_level|perfect)"  # what analyses add to a model's own
+POOLED = rf"^log_prob$|{ADDED}"  # what a score of several models at once may read
 POSITIVE = r"^(?:residual_ks|residual_variance|residual_white|expected|spread|error|mean_norm|std_norm)"
 
 Map = Callable[[np.ndarray], np.ndarray]  # from statistics (N, d)
@@ -227,7 +228,7 @@ class CodeResidualKde(ResidualKde):
 
 
 class StatisticsKde(ResidualKde):
-    """Minus the log-density of everything that a model says of an image."""
+    """Minus the log-density of the log-likelihood and of all statistics of the analysis `residuals`."""
 
     title = "KDE of log p and all statistics"
 

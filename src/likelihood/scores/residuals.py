@@ -5,7 +5,7 @@
     Surprise            | s - mean of s |, s how many standard deviations -log p is above what the model expects
     LastLevel           -(log p(z_L) + ladj_L): the likelihood of a flow's last level alone [3]
     Mass                log ‖∂ log p(x) / ∂x‖²: in a region of mass the density is flat [4]
-    CorrectedLogProb    -(log p(x) - Σ_i max log P(x_i)): without what the pixels' distributions make of their values [5]
+    CorrectedLogProb    -(log p(x) - Σ_i max log P(x_i)): above the best that any parameters could give these pixel values [5]
     LikelihoodPath      COPOD [7] of ‖x - x'‖ and of the norms of a VAE's mean and standard deviation [6]
 
 COPOD adds the logarithms of tail probabilities, of each statistic among the in-set's, and takes the largest of three sums: of the
@@ -14,7 +14,8 @@ lower tails, of the upper tails, and of the tail on each statistic's skewed side
 Our deviations: Surprise is two-sided, and of a model of pixels, whose expectation is exact; [1] tests random projections of a
 flow's latents, and we its latents, or the residuals of pixels; [7] counts among the images that it judges, COPOD here among the
 in-set's, so that an image's score does not depend on the others. CorrectedLogProb is of proper distributions of 8-bit values,
-which all can reach a probability near 1: the correction, large for the distributions of [5], is a few nats here.
+under which every value can have a probability near 1: the correction, large for the distributions of [5], is at most 0.03 nats a
+value here.
 
 References:
     [1] Revisiting flow generative models for out-of-distribution detection (Jiang et al., 2022),
@@ -34,7 +35,7 @@ from typing import Self
 
 import numpy as np
 
-from likelihood.scores.base import Sample, Score
+from likelihood.scores.base import Sample, Score, p_values
 
 
 class ResidualKs(Score):
@@ -109,15 +110,14 @@ class LikelihoodPath(Score):
 
     def fit(self, reference: Sample) -> Self:
         path = reference.statistics[list(self.needs)].to_numpy(np.float64)
-        self.sorted_ = np.sort(path, axis=0)
+        self.path_ = path
         self.third_moment_ = ((path - path.mean(axis=0)) ** 3).mean(axis=0)
         return self
 
     def score(self, sample: Sample) -> np.ndarray:
         path = sample.statistics[list(self.needs)].to_numpy(np.float64)
-        known = len(self.sorted_)
-        pairs = list(zip(self.sorted_.T, path.T, strict=True))
-        lower = -np.log([(1 + np.searchsorted(seen, values, side="right")) / (known + 1) for seen, values in pairs])
-        upper = -np.log([(1 + known - np.searchsorted(seen, values, side="left")) / (known + 1) for seen, values in pairs])
+        pairs = list(zip(self.path_.T, path.T, strict=True))
+        lower = -np.log([p_values(-known, -values) for known, values in pairs])
+        upper = -np.log([p_values(known, values) for known, values in pairs])
         skewed = np.where(self.third_moment_[:, None] < 0.0, lower, upper)
         return np.max([lower.sum(axis=0), upper.sum(axis=0), skewed.sum(axis=0)], axis=0)

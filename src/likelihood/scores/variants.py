@@ -51,7 +51,7 @@ from typing import Self
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from likelihood.scores.base import Sample, Score
+from likelihood.scores.base import Sample, Score, p_values
 
 
 def seeds(sample: Sample) -> np.ndarray:
@@ -129,16 +129,15 @@ class CombinedTest(Score):
 
     def fit(self, reference: Sample) -> Self:
         self.mean_ = float(reference.column("log_prob").mean())
-        self.sorted_ = np.sort(self._statistics(reference), axis=1)
+        self.known_ = self._statistics(reference)
         return self
 
     def _statistics(self, sample: Sample) -> np.ndarray:
         return np.stack([np.abs(sample.column("log_prob") - self.mean_), sample.column("score_statistic")])
 
     def score(self, sample: Sample) -> np.ndarray:
-        known = self.sorted_.shape[1]
-        beyond = [known - np.searchsorted(seen, x) for seen, x in zip(self.sorted_, self._statistics(sample), strict=True)]
-        return -2.0 * np.log((1.0 + np.array(beyond)) / (1.0 + known)).sum(axis=0)
+        p = [p_values(known, x) for known, x in zip(self.known_, self._statistics(sample), strict=True)]
+        return -2.0 * np.log(p).sum(axis=0)
 
 
 class LidLogProb(Score):
@@ -148,16 +147,14 @@ class LidLogProb(Score):
     needs = ("lid", "log_prob")
 
     def fit(self, reference: Sample) -> Self:
-        self.sorted_ = np.sort(self._pair(reference), axis=1)
+        self.known_ = -self._pair(reference)
         return self
 
     def _pair(self, sample: Sample) -> np.ndarray:
         return np.stack([sample.column(name) for name in self.needs])
 
     def score(self, sample: Sample) -> np.ndarray:
-        known = self.sorted_.shape[1]
-        below = [np.searchsorted(seen, x, side="right") for seen, x in zip(self.sorted_, self._pair(sample), strict=True)]
-        return -(1.0 + np.min(below, axis=0)) / (1.0 + known)
+        return -np.min([p_values(known, -x) for known, x in zip(self.known_, self._pair(sample), strict=True)], axis=0)
 
 
 class LikelihoodRegret(Score):

@@ -13,7 +13,8 @@ from likelihood.data import own
 from likelihood.settings import resolve
 from likelihood.settings.schema import ANALYSES, at, families, parameters, words
 
-RESERVED = ("train", "val", "test", "bits_per_dim", "binary_bits_per_dim")  # what stands beside the sets in tables and metrics
+# What stands beside the sets in tables and metrics.
+RESERVED = ("train", "val", "test", "samples", "bits_per_dim", "binary_bits_per_dim")
 TAKEN = ("claims", "detectors", "scores")  # and beside the benchmarks
 BINARISED = tuple(f"{model}_binarised" for model in MODELS)
 BESIDE = ("all", "none", "images", "tables", "figures", "contact", *MODELS, *BINARISED, *ANALYSES)  # and beside the variants
