@@ -5,9 +5,11 @@ Exit status: 0 all is right, 1 the answer is no (an image is flagged, a result i
 
 import argparse
 import importlib
+import re
 from pathlib import Path
 from typing import NoReturn
 
+from likelihood.common.errors import InputError
 from likelihood.detection import command
 
 DETECT = """IMAGES are pictures, folders of pictures, read through with all below them, and .npz files (key `images`,
@@ -15,6 +17,12 @@ uint8, of the models' shape). Pictures are turned as their camera says, cut, res
 as own images are; of a file of several pictures each is looked at, `two.tiff[1]`. One line per image says whether it
 is flagged, that is p at most the rate of false alarms; p, the share of held-out in-distribution images that are at
 least as outlying; bits/dim of every model. A file that cannot be read is skipped; the others are judged all the same."""
+ADD = """Every file of FOLDER and of the folders in it is looked at; what cannot be read as one picture is left out;
+the first of them are named. The others are copied to data/own/NAME, and params.yaml gets NAME under `own` and under
+`benchmarks`. The size of the models' images is proposed by the pictures': at most 32 pixels on the longer side. The
+last line trains a detector."""
+REMOVE = """The entries go from params.yaml, and data/own/NAME with all that is in it. What it only links to stays, and so does
+what was trained. While params.yaml enables the benchmark, or names the set elsewhere, nothing is removed."""
 WATCH = """One line per picture that arrives says whether it is flagged, as `likelihood detect` does; a file is judged once it
 has not changed for two seconds, and again when it changes later. A line ALARM says, once, that pictures have become
 more outlying than those trained on: without such a drift this ever happens with a probability of at most --alarm,
@@ -29,7 +37,9 @@ def example(line: str, no: str = "") -> str:
 def which(command: argparse.ArgumentParser, fdr: bool = False) -> None:
     """Add arguments that choose a detector and how it flags, also by a false discovery rate where all images are known."""
     chosen = command.add_mutually_exclusive_group(required=True)
-    chosen.add_argument("--detector", type=Path, metavar="FILE", help="a file that `likelihood export` wrote; works anywhere")
+    chosen.add_argument(
+        "--detector", type=Path, metavar="FILE", help="a file of `likelihood export` or Detector.save; works anywhere"
+    )
     chosen.add_argument("--benchmark", help="a name under benchmarks: in params.yaml, trained or pulled")
     command.add_argument("--model", action="append", help="use this model only; may be given again; all three by default")
     command.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
@@ -68,6 +78,14 @@ def parser() -> argparse.ArgumentParser:
     export = add("export", "write a benchmark's detector to one file, to be used anywhere", example(line), whole)
     export.add_argument("benchmark", metavar="BENCHMARK", help="a name under benchmarks: in params.yaml, trained or pulled")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write, .detector")
+    line = "likelihood add holidays ~/Pictures/holidays --size 32x48"
+    added = add("add", "make a folder of pictures a data set and a benchmark of one's own", example(line), ADD)
+    added.add_argument("name", metavar="NAME", help="of a-z, 0-9 and _, as params.yaml is to call it")
+    added.add_argument("folder", type=Path, metavar="FOLDER", help="pictures, also in folders below")
+    added.add_argument("--size", metavar="HxW", help="height and width of the models' images, instead of those proposed")
+    added.add_argument("--link", action="store_true", help="link every picture to where it is, instead of copying it")
+    removed = add("remove", "take back what `likelihood add` has done", example("likelihood remove holidays"), REMOVE)
+    removed.add_argument("name", metavar="NAME", help="a name under own: in params.yaml")
     shared = "Weights, detectors, scores, curves and tables come from the DVC remote, each checked against its MD5 in dvc.lock."
     pull = add("pull", "bring the shared results of benchmarks, enabled or not", example("likelihood pull cifar10_30k"), shared)
     pull.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help="names in dvc.lock; those of `run` by default")
@@ -75,14 +93,39 @@ def parser() -> argparse.ArgumentParser:
     docs.add_argument("--check", action="store_true", help="write nothing; say whether a page would change")
     add("summarize", "print mean and deviation over the seeds of a sweep", example("likelihood summarize"))
     add("verify", "run the enabled benchmarks again and compare numbers", example("likelihood verify", "a number is too far off"))
-    add("audit", "name results older than code, parameters or data", example("likelihood audit", "an enabled result is stale"))
+    add(
+        "audit",
+        "name results that are old, damaged or without a run",
+        example("likelihood audit", "an enabled one is, or one in git"),
+    )
     return main
+
+
+def extra(package: str) -> str | None:
+    """The extra of this distribution that brings a package, both named as when it is imported; None where there is none."""
+    import importlib.metadata  # takes longer to import than the help takes to print
+
+    for installed in importlib.metadata.distributions(name="likelihood"):
+        for line in installed.requires or ():
+            found = re.match(r"""([\w.-]+).*extra == ["'](\w+)""", line)
+            if found and re.sub(r"[-.]", "_", found[1]).lower() == package:
+                return found[2]
+    return None
 
 
 def work() -> int:
     """Parse the arguments, then import the command, with all that it needs."""
     arguments = parser().parse_args()
-    return importlib.import_module(f"likelihood.commands.{arguments.command}").run(arguments)
+    try:
+        return importlib.import_module(f"likelihood.commands.{arguments.command}").run(arguments)
+    except ImportError as error:
+        # A library may say in words of its own what it lacks, as DVC does of S3.
+        missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__
+        package = (getattr(missing, "name", None) or "").partition(".")[0]
+        if name := extra(package):
+            advice = f"run pip install '.[{name}]' in the folder of the project"
+            raise InputError(f"`likelihood {arguments.command}` needs {package}, of the extra {name!r}: {advice}") from None
+        raise
 
 
 def main() -> NoReturn:

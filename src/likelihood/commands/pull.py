@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dvc.repo import Repo
 from tqdm import tqdm
 
 from likelihood.commands.audit import load_lock
@@ -55,8 +56,6 @@ class Remote:
     """The default DVC remote."""
 
     def __init__(self) -> None:
-        from dvc.repo import Repo
-
         repo = Repo()
         self.remote, self.cache = repo.cloud.get_remote_odb(), Path(repo.cache.local.path)
 

@@ -14,7 +14,6 @@ allowed. Exit status 1 when a number is further off.
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -70,6 +69,7 @@ def compare(committed: Path, here: Path, benchmark: str) -> pd.DataFrame:
 
 def rerun(root: Path, folder: Path) -> None:
     """Run the pipeline on a copy of the tree in an empty folder; InputError when it fails."""
+    command = audit.dvc_command("repro")
     audit.copy(root, folder)
     (folder / "dvc.lock").unlink(missing_ok=True)
     downloads = root / "data" / "downloads"
@@ -78,7 +78,7 @@ def rerun(root: Path, folder: Path) -> None:
         (folder / "data" / "downloads").symlink_to(downloads)
     # A training kept elsewhere would be reused instead of repeated.
     environment = {key: value for key, value in os.environ.items() if key != "LIKELIHOOD_TRAININGS"}
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=folder, env=environment)
+    done = subprocess.run(command, cwd=folder, env=environment)
     if done.returncode:
         raise InputError(f"dvc repro failed with status {done.returncode}; its messages are above")
 
