@@ -91,6 +91,14 @@ class Project(Workspace):
     def pictures(self):
         self.stage("download.py", "--benchmark", "pictures")
 
+    def holidays(self, count=12):
+        """Pictures in a folder that nothing knows of."""
+        folder = self.folder / "holidays"
+        folder.mkdir()
+        for number in range(count):
+            Image.fromarray(np.full((28, 28), number, np.uint8)).save(folder / f"{number:02d}.png")
+        return folder
+
     def detect(self, *arguments):
         """Look at a folder of one picture, unless arguments name something else."""
         folder = self.folder / "data/own/images"

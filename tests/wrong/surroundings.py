@@ -11,7 +11,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from tests.helpers import ROOT
+from tests.helpers import ROOT, git
 from tests.wrong.project import BENCHMARK, MODEL
 
 
@@ -92,6 +92,14 @@ def damaged_cache(project):
 
 def stale_result(project):
     project.change("params.yaml", "bins: 80", "bins: 40")
+    project.likelihood("audit")
+
+
+def unsupported_result(project):
+    place = project.folder / "plots/mnist_5k/vae_regret"
+    place.mkdir()
+    (place / "scores.png").write_text("")
+    git("add", str(place), cwd=project.folder)
     project.likelihood("audit")
 
 

@@ -10,14 +10,14 @@ import re
 import pytest
 
 from tests.helpers import ROOT
-from tests.wrong import data, detect, parameters, surroundings
+from tests.wrong import add, data, detect, parameters, surroundings
 from tests.wrong.project import Project
 
 ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \| ``(.+)`` \|$", re.M)
 MESSAGES = dict(ROW.findall((ROOT / "docs/errors.md").read_text()))
 CASES = {
     name: value
-    for module in (parameters, data, detect, surroundings)
+    for module in (parameters, data, add, detect, surroundings)
     for name, value in vars(module).items()
     if inspect.isfunction(value) and value.__module__ == module.__name__
 }
