@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -108,6 +109,23 @@ def test_a_report_and_maps_are_written_beside_a_table(small, pictures, tmp_path)
     for number, bits in enumerate(table["glow.bits_per_dim"]):
         (file,) = places["maps"].glob(f"{number:05d}_*.glow.npy")
         assert -np.load(file, allow_pickle=False).sum() / 784 / np.log(2) == pytest.approx(bits, rel=1e-4)
+
+
+def test_the_next_images_are_read_while_some_are_judged_and_what_is_wrong_with_them_is_said_after_these():
+    reading = threading.Event()
+
+    def found():
+        yield ["first"]
+        reading.set()
+        yield ["second"]
+        raise InputError("the third is wrong")
+
+    batches = command.ahead(found())
+    assert next(batches) == ["first"]
+    assert reading.wait(60), "the second is read while the first is in use"
+    assert next(batches) == ["second"]
+    with pytest.raises(InputError, match="the third is wrong"):
+        next(batches)
 
 
 def test_a_model_without_places_has_no_map_and_nothing_is_written(tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ def test_another_kind_of_file_is_refused(tmp_path):
         refused(tmp_path, foreign, "does not end as a detector does|is damaged")
     os.mkfifo(tmp_path / "pipe.detector")
     for name in ("none.detector", "", "pipe.detector"):
-        with pytest.raises(InputError, match="is not a file: name one that `likelihood export` wrote"):
+        with pytest.raises(InputError, match=r"is not a file: name one that `likelihood export` or `Detector\.save` wrote"):
             Detector.load(tmp_path / name)
 
 

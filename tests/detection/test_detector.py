@@ -74,8 +74,11 @@ def test_noise_is_flagged(small, detector):
 
 
 def test_what_is_missing_is_named(small, tmp_path):
-    with pytest.raises(InputError, match=r"data/detectors/mnist/detector\.json is not here: name mnist under `run`"):
+    with pytest.raises(InputError, match=r"there is no benchmark 'mnist' in params\.yaml: the known ones are mnist_5k"):
         Detector.load(small.folder, "mnist")
+    shutil.copy(small.folder / "params.yaml", tmp_path)
+    with pytest.raises(InputError, match=r"data/detectors/mnist_5k/detector\.json is not here: name mnist_5k under `run`"):
+        Detector.load(tmp_path, "mnist_5k")
     with pytest.raises(InputError, match="has no model 'flow'; it has vae, pixelcnn, glow"):
         Detector.load(small.folder, "mnist_5k", ["flow"])
 
@@ -227,7 +230,7 @@ def test_of_an_iterator_only_the_numbers_that_are_returned_are_kept(glow, monkey
 
 
 def test_the_documented_calls_work(exported, x, tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/detect.md").read_text(), re.S)
+    code, _ = re.findall(r"```python\n(.*?)```", (ROOT / "docs/detect.md").read_text(), re.S)  # the other is in test_fit.py
     monkeypatch.chdir(tmp_path)
     shutil.copy(exported, "fashion_mnist.detector")
     for name in ("shirt.png", "digit.png"):

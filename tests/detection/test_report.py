@@ -153,6 +153,18 @@ def test_a_name_is_text_whatever_it_holds(tmp_path):
     assert "<img src=x" not in text
 
 
+def test_everything_that_answers_to_the_mouse_is_a_labelled_control_that_the_keyboard_reaches(tmp_path):
+    text, _ = written(tmp_path / "r.html", [batch([0.5])])
+    page = text.partition("<script")[0]
+    labelled = "".join(re.findall(r"<label>.*?</label>", page, re.S))
+    for control in ("select", "input"):
+        assert page.count(f"<{control} ") == labelled.count(f"<{control} ") > 0
+    assert not re.search(r"tabindex|disabled|\son\w+=", page)
+    script = (Path(report.__file__).parent / "report_page/report.js").read_text(encoding="utf-8")
+    assert set(re.findall(r'addEventListener\("(\w+)"', script)) <= {"submit", "input", "change"}
+    assert not re.search(r"\.on\w+ *=", script)
+
+
 def test_nothing_that_can_be_read_is_one_sentence_and_no_file(tmp_path):
     nothing = "none of the files is an image that can be read: there is nothing to report (a.png is damaged)"
     with pytest.raises(InputError, match=re.escape(nothing)), report.Report(tmp_path / "r.html") as page:

@@ -4,7 +4,9 @@ import argparse
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -91,6 +93,15 @@ def batches(found: list[Path], shape: Shape, size: int) -> Iterator[list[Named]]
             yield batch
 
 
+def ahead(found: Iterator[list[Named]]) -> Iterator[list[Named]]:
+    """Batches as they come, of which the next is read while one is judged: decoding releases Python's lock, as PyTorch does."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, found, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, found, None)
+            yield batch
+
+
 class Seen:
     """Counts of what was looked at, and the sentences about them.
 
@@ -145,10 +156,10 @@ class Mapped:
 
 def load(file: Path | None, benchmark: str | None, models: list[str] | None = None, score: str | None = None) -> "Detector":
     """The detector of a file, or of a benchmark. InputError where it or a file of it is missing or damaged."""
+    if benchmark is not None:  # before PyTorch is imported, which takes seconds
+        params.of_benchmark(params.load(project() / params.FILE), benchmark)
     import torch
 
-    if benchmark is not None:
-        params.of_benchmark(params.load(project() / params.FILE), benchmark)
     from likelihood.detection.detector import Detector
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -171,7 +182,7 @@ def told(detector: "Detector", name: str, value: float | None, group: int = 1) -
     """A rate, of false alarms or discoveries: the one asked for by an option, or 0.05, or the least that can be told."""
     wanted, n = counts.RATE if value is None else value, len(detector.calibration.levels)
     least, reason = detector.least_rate(), detector.too_small(wanted)
-    ways = "ask for another, or raise preprocess.validation_fraction and train again"
+    ways = "ask for another, or hold out more images (preprocess.validation_fraction) and train again"
     if group > 1:
         least, ways = decisions.least_group_rate(group, n), "ask for another"
         reason = f"groups of {group} and {n} calibration images cannot tell rates below {counts.rounded_up(least)}"
@@ -204,6 +215,8 @@ def fraction(name: str, value: float | None) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at all images; the exit status."""
+    # Those of decoding and of scikit-learn are switched off for a moment each, which two threads at once cannot.
+    warnings.simplefilter("ignore")
     fraction("--rate", arguments.rate)
     fraction("--fdr", arguments.fdr)
     if arguments.group is not None and arguments.group < 2:
@@ -249,8 +262,8 @@ def judge(detector: "Detector", good: list[Named]) -> Batch:
 
 def judged(detector: "Detector", found: list[Path], seen: Seen, size: int) -> Iterator[Batch]:
     """Judge the images of files, so many at a time, count them, and name what is skipped."""
-    with closing(batches(found, detector.shape, size)) as every:
-        for batch in every:
+    with closing(batches(found, detector.shape, size)) as every, closing(ahead(every)) as read_ahead:
+        for batch in read_ahead:
             for bad in (image for image in batch if image.pixels is None):
                 tqdm.write(f"skipped: {bad.fault}", file=sys.stderr)
                 seen.skipped.append(bad.fault)

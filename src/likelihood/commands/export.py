@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,29 +14,11 @@ from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.data import base as data
 from likelihood.detection import archive
-from likelihood.detection.verdicts import Whole
 from likelihood.evaluation.calibration import LEVELS, REFERENCE
 from likelihood.evaluation.results import ALL_MODELS
 from likelihood.figures.titles import set_title
 
 SCORE = "code_kde"  # of all models, the one that flags by default
-OWN = "not known: pictures of one's own"
-USE = (
-    "To tell which images are unlike those it was trained on, at a stated rate of false alarms. That rate holds for images made"
-    " as those were: JPEG compression or resizing raises it. A small p says that an image is rare among the calibration images;"
-    " it is not the probability that the image is foreign, and says nothing about what the image shows."
-)
-
-
-class Exported(Whole):
-    """The file."""
-
-    suffixes = (".detector",)
-    content: bytes
-
-    def end(self) -> None:
-        """Write it."""
-        self.file.buffer.write(self.content)
 
 
 def table(path: Path, **values: str) -> pd.DataFrame:
@@ -79,13 +60,12 @@ def members(root: Path, benchmark: str, trained_on: str) -> dict[str, bytes]:
     """All members of the file."""
     folder = root / "data" / "detectors" / benchmark
     facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
-    found = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
+    parts = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
     for model in facts["models"]:
         weights = root / "data" / "models" / benchmark / model / "best.safetensors"
-        found[archive.WEIGHTS.format(model)] = weights.read_bytes()
-    found[archive.FACTS] = _text({"format": archive.FORMAT, "trained_on": trained_on, **facts})
+        parts[archive.WEIGHTS.format(model)] = weights.read_bytes()
     published = data.get(trained_on) if trained_on in data.names() else None
-    licence = published.licence if published else OWN
+    licence = published.licence if published else archive.OWN
     images: dict[str, Any] = {"name": trained_on, "title": set_title(trained_on), "licence": licence}
     if published:
         images |= {"count": published.splits["train"].count, "sha256": published.splits["train"].sha256}
@@ -93,22 +73,17 @@ def members(root: Path, benchmark: str, trained_on: str) -> dict[str, bytes]:
         "benchmark": benchmark,
         "trained_on": images,
         "shape": facts["shape"],
-        "intended_use": USE,
+        "intended_use": archive.USE,
         "metrics": metrics(root, benchmark),
         "codecs": facts["codecs"],
         "commit": commit(root),
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(found.items())},
     }
-    return found | {archive.CARD: _text(card)}
-
-
-def _text(what: dict[str, Any]) -> bytes:
-    return (json.dumps(what, indent=1, ensure_ascii=False) + "\n").encode()
+    return archive.complete(parts, {"trained_on": trained_on, **facts}, card)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file; the exit status."""
-    with Exported(arguments.output) as file:
+    with archive.Written(arguments.output) as file:
         detector = load(None, arguments.benchmark)  # what does not load is not exported
         file.content = archive.packed(members(project(), arguments.benchmark, detector.trained_on))
     print(f"{arguments.output}: {len(file.content) / 1e6:.1f} MB")

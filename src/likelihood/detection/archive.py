@@ -23,9 +23,11 @@ from typing import Any, BinaryIO
 import pandas as pd
 import pyarrow.parquet as pq
 import safetensors.torch
+import torch
 
 from likelihood.common.errors import InputError
 from likelihood.data.pictures import said, shown
+from likelihood.detection.verdicts import Whole
 from likelihood.evaluation.calibration import LEVELS, REFERENCE
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
@@ -36,7 +38,38 @@ MARK, DIGEST = b"likelihood detector, SHA-256 of all before: ", 64
 CARD, FACTS = "card.json", "detector.json"
 WEIGHTS = "{}.safetensors"
 NUMBERS = 100_000_000  # in a table at most: a file of few bytes may claim any
-AGAIN = "copy it again, or write it again with `likelihood export`"
+AGAIN = "copy it again, or write it again"
+# What a card says.
+OWN = "not known: pictures of one's own"
+USE = (
+    "To tell which images are unlike those it was trained on, at a stated rate of false alarms. That rate holds for images made"
+    " as those were: JPEG compression or resizing raises it. A small p says that an image is rare among the calibration images;"
+    " it is not the probability that the image is foreign, and says nothing about what the image shows."
+)
+
+
+class Written(Whole):
+    """A detector's file, which is written whole or not at all."""
+
+    suffixes = (".detector",)
+    content: bytes
+
+    def end(self) -> None:
+        """Write it."""
+        self.file.buffer.write(self.content)
+
+
+def complete(parts: dict[str, bytes], facts: dict[str, Any], card: dict[str, Any] | None = None) -> dict[str, bytes]:
+    """All members of the file: `parts`, which are its tables and weights, the facts, and the card, if any, with all hashes."""
+    found = {**parts, FACTS: _text({"format": FORMAT, **facts})}
+    if card is None:
+        return found
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(found.items())}
+    return found | {CARD: _text({**card, "sha256": hashes})}
+
+
+def _text(what: dict[str, Any]) -> bytes:
+    return (json.dumps(what, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def packed(members: dict[str, bytes]) -> bytes:
@@ -56,7 +89,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The facts of a detector and all its members. Raises InputError saying why a file is no detector that this version reads."""
     name = shown(path)
     if not path.is_file():
-        raise InputError(f"{name} is not a file: name one that `likelihood export` wrote")
+        raise InputError(f"{name} is not a file: name one that `likelihood export` or `Detector.save` wrote")
     with path.open("rb") as file:
         size = _sealed(file, name)
         try:
@@ -119,6 +152,7 @@ def network(content: bytes) -> LikelihoodModel:
     described = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["model"])
     if described["name"] not in schema.families():  # it names a module, which is imported
         raise ValueError(f"an unknown model {described['name']!r}")
-    model = checkpoint.model_class(described["name"])(**described["arguments"])
+    with torch.random.fork_rng([]):  # it draws weights, only to have others
+        model = checkpoint.model_class(described["name"])(**described["arguments"])
     model.load_state_dict(checkpoint.expanded(safetensors.torch.load(content)))
     return model.eval()

@@ -3,8 +3,11 @@
 detector = Detector.load("fashion_mnist.detector")   # a file of `likelihood export`; or Detector.load(".", "fashion_mnist")
 detector.predict(x, rate=0.05)                       # -1 for one in twenty images like those trained on, 1 for the others
 
-The calls are those of scikit-learn's outlier detectors [1]. Our deviation: there is no `fit`, which takes a training; the rate is
-an argument of the calls that need one, as it can be changed at any time.
+detector = Detector.fit(images)                      # or of images at hand, after minutes or hours of training (fit.py)
+detector.save("own.detector")
+
+The calls are those of scikit-learn's outlier detectors [1]. Our deviations: `fit` is a method of the class and makes a detector,
+as one that is not fitted has no shape; the rate is an argument of the calls that need one, as it can be changed at any time.
 
 References:
     [1] https://scikit-learn.org/stable/modules/outlier_detection.html
@@ -12,7 +15,7 @@ References:
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from safetensors import SafetensorError
 
 from likelihood.common import counts, images, params
 from likelihood.common.errors import InputError
+from likelihood.common.params import MODELS
 from likelihood.common.units import bits_per_dim
 from likelihood.data import pictures
 from likelihood.data.pictures import Shape, said, shown
@@ -64,6 +68,54 @@ class Detector:
         self.models, self.facts, self.calibration, self.trained_on = models, facts, calibration, trained_on
         self.shape = Shape(*facts["shape"])
         self.named: str | None = None
+        self.members: dict[str, bytes] = {}  # of its file (archive.py): what a copy is made of
+
+    @classmethod
+    def fit(
+        cls,
+        images: np.ndarray | torch.Tensor,
+        *,
+        models: Iterable[str] = MODELS,
+        epochs: int | None = None,
+        seed: int = 0,
+        held_out: float | None = None,
+        trained_on: str = "own images",
+        folder: str | os.PathLike[str] | None = None,
+        progress: bool = True,
+    ) -> "Detector":
+        """A detector of images at hand, trained here: for small jobs, without files and pipeline (fit.py).
+
+        Arguments:
+            images: uint8 (N, C, H, W), C = 1 or 3, of grey levels 0..255, or (N, H, W) of grey images; all are in memory.
+            models: names of the models to train, some of vae, pixelcnn and glow.
+            epochs: how long to train each of them, in epochs of 5,000 images (`model.epoch_images` of params.yaml), however many
+                images there are; by default each has its own number, that of params.yaml for grey or colour images.
+            seed: of everything that is drawn; the same call with the same versions gives the same detector.
+            held_out: share of the images that are not trained on; 0.1 by default (`preprocess.validation_fraction`). Half of them
+                calibrate, but at most 1,000 (half of `score.images`): with n that do, no rate below 1 / (n + 1) can be told.
+            trained_on: what the images are, for reports and for the card of the file.
+            folder: where the state after every epoch is kept, so that the same call goes on after the last complete epoch of one
+                that was interrupted; made if it is not there. By default nothing is kept.
+            progress: whether bars on the standard error show how far it is.
+
+        It trains on the first GPU if there is one; the detector is on the CPU. Raises InputError for images of another type or
+        shape, for too few of them, for an argument that is not allowed, and where a package that training needs is missing.
+        """
+        x = _pixels(images)
+        if x.dtype != np.uint8 or x.ndim != 4 or x.shape[1] not in (1, 3) or not x.size:
+            raise InputError(
+                f"the images are {x.dtype} of shape {np.shape(images)}; they must be uint8, 0 to 255, of shape (N, 1, H, W),"
+                " (N, 3, H, W) or (N, H, W)"
+            )
+        try:
+            from likelihood.detection.fit import fitted  # Fabric and DVCLive, which a detector does not need
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"Detector.fit needs {error.name}, which is not installed: install likelihood with its extra `pipeline`"
+            ) from None
+        place = None if folder is None else Path(folder)
+        names = (models,) if isinstance(models, str) else tuple(models)
+        return cls._of_members(fitted(x, names, epochs, seed, held_out, trained_on, place, progress))
 
     @classmethod
     def load(
@@ -77,7 +129,7 @@ class Detector:
         """A detector from its file, or that of a benchmark which has been trained or pulled.
 
         Arguments:
-            path: a file that `likelihood export` wrote; with a benchmark, the folder of the project.
+            path: a file of `likelihood export` or `save`; with a benchmark, the folder of the project.
             benchmark: a name of params.yaml.
             models: names of the models to use, or of one variant of a benchmark; all of the detector by default.
             score: the one that flags, `<model>.<score>`; by default `code_kde`, of all models together if there are several.
@@ -102,15 +154,7 @@ class Detector:
             for model in chosen:
                 if model not in facts["models"]:
                     raise InputError(f"{shown(path)} has no model {model!r}; it has {', '.join(facts['models'])}")
-            chosen = chosen or list(facts["models"])
-            calibration = Calibration(archive.table(members[REFERENCE]), archive.table(members[LEVELS]), chosen)
-            networks = {model: archive.network(members[archive.WEIGHTS.format(model)]) for model in chosen}
-            found = cls(networks, facts, calibration, facts["trained_on"])
-            found.other_codecs(), calibration.levels[found.names]  # a KeyError where one is unknown
-            for model, network in networks.items():
-                if list(network.shape) != facts["shape"]:
-                    raise ValueError(f"{model} is of images of {network.shape}")
-            return found
+            return cls._of_members(members, chosen)
         except InputError:
             raise
         except (LookupError, TypeError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
@@ -118,8 +162,24 @@ class Detector:
             raise InputError(f"{shown(path)} was written by other code than this ({reason}): export it again") from None
 
     @classmethod
+    def _of_members(cls, members: dict[str, bytes], chosen: Iterable[str] = (), named: str | None = None) -> "Detector":
+        """The detector of all or some models of a file's members; where these do not fit, it raises what its libraries do."""
+        facts = json.loads(members[archive.FACTS])
+        chosen = list(chosen) or list(facts["models"])
+        calibration = Calibration(archive.table(members[REFERENCE]), archive.table(members[LEVELS]), chosen)
+        networks = {model: archive.network(members[archive.WEIGHTS.format(model)]) for model in chosen}
+        found = cls(networks, facts, calibration, facts["trained_on"])
+        found.members, found.named = members, named
+        found.other_codecs(), calibration.levels[found.names]  # a KeyError where one is unknown
+        for model, network in networks.items():
+            if list(network.shape) != facts["shape"]:
+                raise ValueError(f"{model} is of images of {network.shape}")
+        return found
+
+    @classmethod
     def _of_benchmark(cls, root: Path, benchmark: str, chosen: list[str]) -> "Detector":
         """The detector of a benchmark."""
+        trained_on = params.of_benchmark(params.load(root / params.FILE), benchmark)["in"]
         folder = root / "data" / "detectors" / (f"{benchmark}.{chosen[0]}" if cls.alone(root, benchmark, chosen) else benchmark)
         try:
             facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
@@ -138,13 +198,34 @@ class Detector:
             if model not in facts["models"]:
                 raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
         weights = {model: root / "data" / "models" / benchmark / model / "best.safetensors" for model in chosen}
-        trained_on = params.of_benchmark(params.load(root / params.FILE), benchmark)["in"]
-        return cls({model: checkpoint.load(path)[1] for model, path in weights.items()}, facts, calibration, trained_on)
+        found = cls({model: checkpoint.load(path)[1] for model, path in weights.items()}, facts, calibration, trained_on)
+        parts = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
+        parts |= {archive.WEIGHTS.format(model): path.read_bytes() for model, path in weights.items()}
+        found.members = archive.complete(parts, {"trained_on": trained_on, **facts})
+        return found
 
     @staticmethod
     def alone(root: Path, benchmark: str, models: list[str]) -> bool:
         """Whether the models are one variant, which has a detector of its own."""
         return len(models) == 1 and (root / "data" / "detectors" / f"{benchmark}.{models[0]}").is_dir()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file that `load` and `likelihood detect --detector` read, .detector, completely or not at all.
+
+        Raises InputError where it cannot be written, and for a detector without a card: one of a benchmark, which `likelihood
+        export` writes with what was measured of it, or of some of the models of a file.
+        """
+        if archive.CARD not in self.members or len(self.models) < len(self.facts["models"]):
+            raise InputError(
+                "only a whole detector that was fitted, or loaded from a file, is saved: load all of its models, or use"
+                " `likelihood export` for a benchmark's"
+            )
+        with archive.Written(Path(path)) as file:
+            file.content = archive.packed(self.members)
+
+    def __reduce__(self) -> tuple[Callable[..., "Detector"], tuple[Any, ...]]:
+        """What pickle and copy make another one from, on the CPU: its file's members, as fitted scores hold functions."""
+        return self._of_members, (self.members, list(self.models), self.named)
 
     @property
     def names(self) -> list[str]:
@@ -241,17 +322,20 @@ class Detector:
 
     def _table(self, x: np.ndarray) -> pd.DataFrame:
         """`table` of a batch of uint8 images (N, C, H, W)."""
-        statistics = {}
-        for model, network in self.models.items():
-            draws, step = self.facts["models"][model]["draws"], network.core_batch
-            found = [network.statistics(torch.from_numpy(x[k : k + step]), draws) for k in range(0, len(x), step)]
-            statistics[model] = pd.DataFrame({key: torch.cat([each[key] for each in found]).cpu().numpy() for key in found[0]})
+        found = {model: statistics(network, x, self.facts["models"][model]["draws"]) for model, network in self.models.items()}
         columns = {}
         for model, network in self.models.items():
-            nats = statistics[model]["log_prob"].to_numpy()
+            nats = found[model]["log_prob"].to_numpy()
             columns[f"{model}.{network.unit}"] = bits_per_dim(nats, network.dims)
-        judged = self.calibration.judged(samples(x, complexity.lengths(x), statistics))
+        judged = self.calibration.judged(samples(x, complexity.lengths(x), found))
         return pd.concat([pd.DataFrame(columns), judged], axis=1)
+
+
+def statistics(network: LikelihoodModel, x: np.ndarray, draws: int) -> pd.DataFrame:
+    """Statistics of uint8 images x (N, C, H, W) under a network, in nats, a row per image."""
+    step = network.core_batch
+    found = [network.statistics(torch.from_numpy(x[k : k + step]), draws) for k in range(0, len(x), step)]
+    return pd.DataFrame({key: torch.cat([each[key] for each in found]).cpu().numpy() for key in found[0]})
 
 
 def batches(x: Images, shape: Shape) -> Iterator[np.ndarray]:
@@ -282,11 +366,15 @@ def _read(paths: list[Path], shape: Shape) -> np.ndarray:
     return images.to_network(np.stack([np.asarray(pictures.fit(pictures.only(path), shape.size, shape.mode)) for path in paths]))
 
 
+def _pixels(x: np.ndarray | torch.Tensor) -> np.ndarray:
+    """An array or tensor as an array, (N, H, W) as (N, 1, H, W)."""
+    pixels = x.cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    return pixels[:, None] if pixels.ndim == 3 else pixels
+
+
 def _checked(x: np.ndarray | torch.Tensor, shape: Shape) -> np.ndarray:
     """A batch as (N, C, H, W). Raises InputError where it does not fit."""
-    pixels = x.cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
-    if shape.channels == 1 and pixels.ndim == 3:
-        pixels = pixels[:, None]
+    pixels = _pixels(x)
     if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != shape:
         raise InputError(
             f"the images are {pixels.dtype} of shape {np.shape(x)}; they must be uint8, 0 to 255, of shape"
