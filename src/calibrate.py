@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from likelihood import scores
-from likelihood.common import counts, images, params, selection, stage
+from likelihood.common import images, params, stage
 from likelihood.common.params import MODELS
 from likelihood.evaluation import calibration, results
 from likelihood.evaluation.results import read_statistics
@@ -31,20 +30,6 @@ RATES = (0.01, 0.05, 0.1)
 DIGITS = 4
 COLUMNS = ["benchmark", "model", "score", "rate", "flagged", "calibrated", "n"]
 PUBLISHED = {"resized": 0.0, "lossy": 0.0}  # images of published sets are neither
-
-
-def known(
-    pixels: np.ndarray, codes: pd.DataFrame, statistics: dict[str, pd.DataFrame], rows: np.ndarray
-) -> dict[str, scores.Sample]:
-    """What is known of the images in these rows, by model."""
-    tables = {model: table.iloc[rows].reset_index(drop=True) for model, table in statistics.items()}
-    return calibration.samples(pixels[rows], codes.iloc[rows].reset_index(drop=True), tables)
-
-
-def reference(codes: pd.DataFrame, statistics: dict[str, pd.DataFrame], rows: np.ndarray) -> pd.DataFrame:
-    """Code lengths and statistics that scores are fitted on, in one table."""
-    parts = [table.iloc[rows].add_prefix(f"{name}.") for name, table in {"code": codes, **statistics}.items()]
-    return pd.concat(parts, axis=1).reset_index(drop=True)
 
 
 def main() -> None:
@@ -69,14 +54,8 @@ def main() -> None:
     source = Path("data/processed") / benchmark / "in"
     pixels = {name: np.array(images.load(source / f"{name}.npy")[rows]) for name, rows in index.items()}
     statistics = {name: {model: found[name].drop(columns="index") for model, found in by_model.items()} for name in index}
-    count = len(index["val"])
-    fit, rest = np.split(selection.compared("val", count, count, seed), [count - counts.calibrating(count)])
     codes = {name: complexity.lengths(x) for name, x in pixels.items()}
-    learnt = reference(codes["val"], statistics["val"], fit).astype(np.float32)  # the precision of the models' numbers
-    judges = calibration.judges(learnt, models)
-    held_out = known(pixels["val"], codes["val"], statistics["val"], rest)
-    values, margins = calibration.scored(judges, held_out), calibration.margins(judges, held_out)
-    levels = pd.DataFrame({name: calibration.levels(values[name].to_numpy(), margins[name].to_numpy()) for name in judges})
+    reference, levels = calibration.calibrated(pixels["val"], codes["val"], statistics["val"], seed)
     described = {
         "shape": list(pixels["val"].shape[1:]),
         "models": {model: {key: facts[model][key] for key in ("draws", "unit")} for model in models},
@@ -84,22 +63,20 @@ def main() -> None:
         "prepared": json.loads((source / "statistics.json").read_text(encoding="utf-8")).get("prepared", PUBLISHED),
     }
     with images.replaced(detector) as folder:
-        for name, table in ((calibration.REFERENCE, learnt), (calibration.LEVELS, levels)):
+        for name, table in ((calibration.REFERENCE, reference), (calibration.LEVELS, levels)):
             table.to_parquet(folder / name, index=False, compression="zstd")
         (folder / "detector.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    everyone = np.arange(len(index["test"]))
-    judged = calibration.Calibration.load(detector, models).judged(
-        known(pixels["test"], codes["test"], statistics["test"], everyone)
-    )
+    tested = calibration.samples(pixels["test"], codes["test"], statistics["test"])
+    judged = calibration.Calibration.load(detector, models).judged(tested)
     rows = []
-    for name in judges:
+    for name in levels:
         p = judged[f"{name}.p"]
         rows += [
-            (benchmark, *name.split("."), rate, round(float((p <= rate).mean()), DIGITS), len(rest), len(p)) for rate in RATES
+            (benchmark, *name.split("."), rate, round(float((p <= rate).mean()), DIGITS), len(levels), len(p)) for rate in RATES
         ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     results.save(place, table.to_csv(index=False))
-    print(f"fitted on {len(fit)}, calibrated on {len(rest)} images")
+    print(f"fitted on {len(reference)}, calibrated on {len(levels)} images")
 
 
 if __name__ == "__main__":

@@ -81,10 +81,7 @@ def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFra
         names = scores.needing(list(more["val"]), list(samples[row]["val"].statistics))
         tables.append(results.compare(names, samples[row], row, outs, resamples, seed))
     if every:
-        known = scores.pooling(*(list(statistics["val"]) for _, statistics in of_models.values()))
-        names = [
-            name for name in scores.pooling(*(list(found["val"].statistics) for found in samples.values())) if name not in known
-        ]
+        names = scores.needing(list(more["val"]), *(list(found["val"].statistics) for found in samples.values()))
         if names:
             tables.append(results.compare(names, results.pooled(samples), results.ALL_MODELS, outs, resamples, seed))
     table = pd.concat(tables, ignore_index=True)

@@ -7,7 +7,8 @@ Writes
     metrics/scores/<benchmark>/<variant>/          scores.csv: every score of the variant alone, under its name, and, under its
                                                    family's, those that compare the model with it
                                                    curvature.json of a flow of constant volume
-    plots/<benchmark>/<variant>/                   histograms of its likelihoods, its loss curve and samples
+    plots/<benchmark>/<variant>/                   histograms of its likelihoods, its loss curve and samples; map_variant.py adds
+                                                   maps of a likelihood ratio
 
 For several seeds, with n - 1 in the denominator of std, and the family's own model as one of them,
 

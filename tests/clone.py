@@ -40,6 +40,7 @@ SMALL = {
     "draws: 64": "draws: 4",
     "sample_images: 64": "sample_images: 4",
     "images: 500": "images: 20",
+    "bootstrap: 1000": "bootstrap: 100",
     "seeds: [1, 2]": "seeds: [7]",
 }
 VARIANTS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local", "glow_additive", "vae_bernoulli")

@@ -134,7 +134,7 @@ def test_an_additional_model_that_is_disabled_is_checked_by_the_audit(made, tmp_
     clone.change("src/likelihood/models/made/model.py", "import torch\n", "import torch  #\n")
     found = audit.audit(clone.folder)
     assert set(found.enabled) == {"check"}  # which holds every model's settings to its constructor
-    assert set(found.disabled) == {f"{stage}@mnist_5k-made" for stage in ("train_variant", "score_variant")}
+    assert set(found.disabled) == {f"{stage}@mnist_5k-made" for stage in ("train_variant", "score_variant", "evaluate_variant")}
 
 
 def test_the_page_of_plots_has_a_further_model_s_figures_below_their_headings(made, tmp_path):

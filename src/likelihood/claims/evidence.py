@@ -164,7 +164,7 @@ def collect(benchmark: str, entry: dict[str, Any], seed: int) -> Evidence:
     }
     for experiment, name, xlabel, title in (
         ("contrast", "contrast", "contrast λ", "images of less and less contrast"),
-        ("epoch", "training", "epoch", "likelihood by epoch, from the snapshots"),
+        ("epoch", "training", "epoch", "likelihood by epoch, from snapshots of the weights in 8 bits"),
     ):
         of = {model: table[table["experiment"] == experiment] for model, table in dissected.items()}
         drawn[name] = figures.lines(of, units, in_name, xlabel, title, reverse=experiment == "contrast")

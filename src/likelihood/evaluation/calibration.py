@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from likelihood import scores
+from likelihood.common import counts, selection
 from likelihood.evaluation import results
 from likelihood.scores.base import p_values
 from likelihood.scores.density import RESOLUTION
@@ -107,6 +108,33 @@ def levels(values: np.ndarray, margins: np.ndarray) -> np.ndarray:
     found = np.empty(len(values), dtype=np.float32)
     found[order] = highest[ends][group]
     return found
+
+
+def calibrated(
+    x: np.ndarray, codes: pd.DataFrame, known: dict[str, pd.DataFrame], seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The two tables of a detector, float32: what scores are fitted on, and the levels of every score, `<model>.<score>`.
+
+    Arguments:
+        x: the held-out images that were scored, uint8 (N, C, H, W).
+        codes: their code lengths in nats.
+        known: by model, its statistics of them, in nats.
+        seed: of which half of them is for which table.
+    """
+    n = len(x)
+    fit, rest = np.split(selection.compared("val", n, n, seed), [n - counts.calibrating(n)])
+    every = pd.concat([table.add_prefix(f"{name}.") for name, table in {"code": codes, **known}.items()], axis=1)
+    reference = every.iloc[fit].reset_index(drop=True).astype(np.float32)  # the precision of the models' numbers
+    found = judges(reference, list(known))
+    held_out = rows_of(x, codes, known, rest)
+    values, rounding = scored(found, held_out), margins(found, held_out)
+    return reference, pd.DataFrame({name: levels(values[name].to_numpy(), rounding[name].to_numpy()) for name in found})
+
+
+def rows_of(x: np.ndarray, codes: pd.DataFrame, known: dict[str, pd.DataFrame], rows: np.ndarray) -> dict[str, scores.Sample]:
+    """What is known (`samples`) of the images in these rows."""
+    tables = {model: table.iloc[rows].reset_index(drop=True) for model, table in known.items()}
+    return samples(x[rows], codes.iloc[rows].reset_index(drop=True), tables)
 
 
 class Calibration:

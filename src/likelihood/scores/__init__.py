@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from likelihood.scores import complexity, density, likelihood, pixels, residuals, variants
-from likelihood.scores.base import Sample, Score
+from likelihood.scores.base import Sample, Score, Statistic
 
 __all__ = ["SCORES", "Sample", "Score", "applicable", "get", "needing", "pooling"]
 
 SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
     # The model's own likelihood and its parts
-    "log_prob": likelihood.LogProb,
-    "log_pz": likelihood.LogPz,
+    "log_prob": partial(Statistic, "log_prob", "−log p", -1.0),
+    "log_pz": partial(Statistic, "log_pz", "−log p(z)", -1.0),
     "latent_norm": likelihood.LatentNorm,
     "typicality": likelihood.Typicality,
     "typicality_2": partial(likelihood.Typicality, batch=2),
@@ -33,11 +33,11 @@ SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
     "bare_code_kde": density.BareCodeKde,
     "gradient_density": density.GradientDensity,
     # Residuals and other statistics
-    "residual_ks": residuals.ResidualKs,
-    "white_noise": residuals.WhiteNoise,
+    "residual_ks": partial(Statistic, "residual_ks", "goodness of fit of residuals"),
+    "white_noise": partial(Statistic, "residual_white", "correlation of residuals"),
     "surprise": residuals.Surprise,
-    "last_level": residuals.LastLevel,
-    "mass": residuals.Mass,
+    "last_level": partial(Statistic, "last_level", "−log p of the last level", -1.0),
+    "mass": partial(Statistic, "input_gradient", "approximate mass"),
     "corrected_log_prob": residuals.CorrectedLogProb,
     "likelihood_path": residuals.LikelihoodPath,
     "residual_kde": density.ResidualKde,
@@ -49,10 +49,10 @@ SCORES: dict[str, Callable[[], Score]] = {  # by name, what makes a new score
     "ensemble": variants.Ensemble,
     "waic": variants.Waic,
     "disagreement": variants.Disagreement,
-    "gradient_norm": variants.GradientNorm,
+    "gradient_norm": partial(Statistic, "gradient_norm", "gradient norm"),
     "combined_test": variants.CombinedTest,
     "lid_log_prob": variants.LidLogProb,
-    "likelihood_regret": variants.LikelihoodRegret,
+    "likelihood_regret": partial(Statistic, "regret", "likelihood regret"),
     # Pixels
     "mean": pixels.Mean,
     "pixel_variance": pixels.PixelVariance,
@@ -71,9 +71,10 @@ def applicable(columns: Collection[str]) -> list[str]:
     return [name for name, needed in needs.items() if bool(needed) == bool(columns) and set(needed) <= set(columns)]
 
 
-def needing(added: Collection[str], columns: Collection[str]) -> list[str]:
-    """The scores of one model for which these columns are enough, and that need at least one of the added."""
-    return [name for name in applicable(columns) if set(get(name).needs) & set(added)]
+def needing(added: Collection[str], *columns: Collection[str]) -> list[str]:
+    """The scores of one model, or of several at once, for which these columns are enough, and that need one of the added."""
+    names = applicable(*columns) if len(columns) == 1 else pooling(*columns)
+    return [name for name in names if set(get(name).needs) & set(added)]
 
 
 def pooling(*columns: Collection[str]) -> list[str]:

@@ -58,6 +58,28 @@ class Score(ABC):
         """
         return self
 
+    def batches(self, values: np.ndarray) -> np.ndarray:
+        """Values of consecutive images (N,), cut into batches: (N // batch, batch)."""
+        return values[: len(values) // self.batch * self.batch].reshape(-1, self.batch)
+
     @abstractmethod
     def score(self, sample: Sample) -> np.ndarray:
         """Scores (N // batch,) float64, finite, higher = more outlying; number k is of rows k · batch … (k + 1) · batch - 1."""
+
+
+class Statistic(Score):
+    """A statistic itself.
+
+    Arguments:
+        statistic: its name.
+        title: what tables and figures call the score.
+        sign: 1 where more of it is more outlying, -1 where less is.
+    """
+
+    def __init__(self, statistic: str, title: str, sign: float = 1.0) -> None:
+        self.needs = (statistic,)
+        self.title = title
+        self.sign = sign
+
+    def score(self, sample: Sample) -> np.ndarray:
+        return self.sign * sample.column(*self.needs)

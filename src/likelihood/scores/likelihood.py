@@ -1,10 +1,12 @@
 """Scores of a model's own likelihood and its parts.
 
-    LogProb       -log p(x): the score that ought to work, and that images of a foreign data set pass [1]
-    LogPz         -log p(z): a flow's likelihood without its volume term [1, section 4]
+    log_prob      -log p(x): the score that ought to work, and that images of a foreign data set pass [1]
+    log_pz        -log p(z): a flow's likelihood without its volume term [1, section 4]
     LatentNorm    | ‖z‖ - √D |: distance of a flow's latents from the shell where a standard normal has its mass [2]
     Typicality    | -1/M Σ_m log p(x_m) - H |,    H = the mean of -log p over the reference, M images per batch
     KolmogorovSmirnov    sup_t | F_M(t) - F(t) |,    F_M and F the distributions of log p in the batch and over the reference [4]
+
+log_prob and log_pz are minus the statistics of these names.
 
 Typicality is the distance of the likelihood from that of the in-set: a typical image is neither unlikely nor too likely [3]. Our
 deviation: [3] flags a batch where the distance passes a threshold from bootstrapped batches; the distance itself gives the same
@@ -15,7 +17,8 @@ References:
     [2] WAIC, but why? Generative ensembles for robust anomaly detection (Choi et al., 2018), https://arxiv.org/abs/1810.01392
     [3] Detecting out-of-distribution inputs to deep generative models using typicality (Nalisnick et al., 2019),
         https://arxiv.org/abs/1906.02994
-    [4] Further analysis of outlier detection with deep generative models (Wang et al., 2020), https://arxiv.org/abs/2010.13064
+    [4] Revisiting flow generative models for out-of-distribution detection (Jiang et al., 2022),
+        https://openreview.net/forum?id=9sW_kx0Ngmg
 """
 
 import math
@@ -25,26 +28,6 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from likelihood.scores.base import Sample, Score
-
-
-class LogProb(Score):
-    """Negative log-likelihood in nats: an unlikely image is outlying."""
-
-    title = "−log p"
-    needs = ("log_prob",)
-
-    def score(self, sample: Sample) -> np.ndarray:
-        return -sample.column("log_prob")
-
-
-class LogPz(Score):
-    """Negative log-density of the latents in nats."""
-
-    title = "−log p(z)"
-    needs = ("log_pz",)
-
-    def score(self, sample: Sample) -> np.ndarray:
-        return -sample.column("log_pz")
 
 
 class LatentNorm(Score):
@@ -76,8 +59,7 @@ class Typicality(Score):
 
     def score(self, sample: Sample) -> np.ndarray:
         nats = -sample.column("log_prob")
-        batches = nats[: len(nats) // self.batch * self.batch].reshape(-1, self.batch)
-        return np.abs(batches.mean(axis=1) - self.entropy_)
+        return np.abs(self.batches(nats).mean(axis=1) - self.entropy_)
 
 
 class KolmogorovSmirnov(Score):
@@ -98,6 +80,5 @@ class KolmogorovSmirnov(Score):
         return self
 
     def score(self, sample: Sample) -> np.ndarray:
-        nats = sample.column("log_prob")
-        batches = nats[: len(nats) // self.batch * self.batch].reshape(-1, self.batch)
+        batches = self.batches(sample.column("log_prob"))
         return np.array([ks_2samp(batch, self.reference_, method="asymp").statistic for batch in batches], np.float64)

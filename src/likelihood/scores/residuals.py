@@ -1,12 +1,14 @@
 """Scores of what a model leaves of an image, and of how it explains one (analyses/residuals.py says what the statistics are).
 
-    ResidualKs          sup_t | F(t) - t |, F the distribution of an image's residuals: goodness of fit [1]
-    WhiteNoise          Σ n c², c the correlation of neighbouring residuals: what is left should be noise [2]
+    residual_ks         sup_t | F(t) - t |, F the distribution of an image's residuals: goodness of fit [1]
+    white_noise         Σ n c², c the correlation of neighbouring residuals: what is left should be noise [2]
     Surprise            | s - mean of s |, s how many standard deviations -log p is above what the model expects
-    LastLevel           -(log p(z_L) + ladj_L): the likelihood of a flow's last level alone [3]
-    Mass                log ‖∂ log p(x) / ∂x‖²: in a region of mass the density is flat [4]
+    last_level          -(log p(z_L) + ladj_L): the likelihood of a flow's last level alone [3]
+    mass                log ‖∂ log p(x) / ∂x‖²: in a region of mass the density is flat [4]
     CorrectedLogProb    -(log p(x) - Σ_i max log P(x_i)): above the best that any parameters could give these pixel values [5]
     LikelihoodPath      COPOD [7] of ‖x - x'‖ and of the norms of a VAE's mean and standard deviation [6]
+
+Those in small letters are statistics themselves.
 
 COPOD adds the logarithms of tail probabilities, of each statistic among the in-set's, and takes the largest of three sums: of the
 lower tails, of the upper tails, and of the tail on each statistic's skewed side.
@@ -38,26 +40,6 @@ import numpy as np
 from likelihood.scores.base import Sample, Score, p_values
 
 
-class ResidualKs(Score):
-    """Distance of the residuals' distribution from that of the in-set's model, in [0, 1]."""
-
-    title = "goodness of fit of residuals"
-    needs = ("residual_ks",)
-
-    def score(self, sample: Sample) -> np.ndarray:
-        return sample.column("residual_ks")
-
-
-class WhiteNoise(Score):
-    """Box and Pierce's statistic of the residuals."""
-
-    title = "correlation of residuals"
-    needs = ("residual_white",)
-
-    def score(self, sample: Sample) -> np.ndarray:
-        return sample.column("residual_white")
-
-
 class Surprise(Score):
     """Distance of the surprise from its mean over the reference, in standard deviations under the model; two-sided."""
 
@@ -70,26 +52,6 @@ class Surprise(Score):
 
     def score(self, sample: Sample) -> np.ndarray:
         return np.abs(sample.column("surprise") - self.mean_)
-
-
-class LastLevel(Score):
-    """Minus the last level's share of the log-likelihood, in nats."""
-
-    title = "−log p of the last level"
-    needs = ("last_level",)
-
-    def score(self, sample: Sample) -> np.ndarray:
-        return -sample.column("last_level")
-
-
-class Mass(Score):
-    """Log squared norm of the gradient with respect to the image."""
-
-    title = "approximate mass"
-    needs = ("input_gradient",)
-
-    def score(self, sample: Sample) -> np.ndarray:
-        return sample.column("input_gradient")
 
 
 class CorrectedLogProb(Score):

@@ -5,10 +5,10 @@
     Ensemble            -log 1/n Σ_θ p_θ(x): the mean likelihood of models of n seeds. It is known to fix nothing [3]
     Waic                -(mean_θ log p_θ(x) - var_θ log p_θ(x)): likely on average, and the models agree [4]
     Disagreement        -1 / Σ_θ w_θ²,  w_θ = p_θ(x) / Σ p_θ(x): few of the models count, as for an image none has met [7]
-    GradientNorm        log ‖∇_θ log p(x)‖²: a model has more to learn from a foreign image [5]
+    gradient_norm       log ‖∇_θ log p(x)‖²: a model has more to learn from a foreign image [5]
     CombinedTest        -2 (log p_t + log p_s): Fisher's method over the p-values of typicality and of Rao's score statistic [8]
     LidLogProb          -min(F_p(log p(x)), F_d(LID(x))): likely, and in a region that can be drawn in many directions [9]
-    LikelihoodRegret    max_q L(x; q) - L(x; q_φ(z | x)), L the ELBO: how badly a VAE's encoder serves an image [6]
+    likelihood_regret   max_q L(x; q) - L(x; q_φ(z | x)), L the ELBO: how badly a VAE's encoder serves an image [6]
 
 BackgroundRatio: both models share what any image has, so that the ratio is about what is particular to the in-set. Our deviation:
 [1] chooses the share of random values, and how much the background's weights decay, by a third data set; here the share is a
@@ -27,7 +27,8 @@ LidLogProb is a test with two thresholds: an image is in-distribution if its log
 image: both thresholds are the same quantile of the reference. Our deviation: [9] draws its ROC curve through the best pair of
 thresholds for every rate of false alarms, which takes the images that are to be detected; so its AUROC is higher.
 
-GradientNorm is of all weights, LikelihoodRegret fits q to the image (analyses/probes.py).
+gradient_norm and likelihood_regret are statistics themselves: the one of all weights, the other fits q to the image
+(analyses/probes.py).
 
 References:
     [1] Likelihood ratios for out-of-distribution detection (Ren et al., 2019), https://arxiv.org/abs/1906.02845
@@ -111,16 +112,6 @@ class Disagreement(Score):
         return -1.0 / np.square(softmax(seeds(sample), axis=1)).sum(axis=1)
 
 
-class GradientNorm(Score):
-    """Log squared norm of the gradient."""
-
-    title = "gradient norm"
-    needs = ("gradient_norm",)
-
-    def score(self, sample: Sample) -> np.ndarray:
-        return sample.column("gradient_norm")
-
-
 class CombinedTest(Score):
     """Fisher's statistic of two tests."""
 
@@ -155,13 +146,3 @@ class LidLogProb(Score):
 
     def score(self, sample: Sample) -> np.ndarray:
         return -np.min([p_values(known, -x) for known, x in zip(self.known_, self._pair(sample), strict=True)], axis=0)
-
-
-class LikelihoodRegret(Score):
-    """What fitting the posterior to the image gains, in nats."""
-
-    title = "likelihood regret"
-    needs = ("regret",)
-
-    def score(self, sample: Sample) -> np.ndarray:
-        return sample.column("regret")

@@ -1,11 +1,11 @@
 // The story in order: every chart and picture goes below the heading that its name belongs to; one that stands twice (of a benchmark
 // that is run, and among the committed ones) is kept once. A picture says which benchmark it is of.
 const story = [
-  ["likely", "Which images do the models find likely?", /^How_likely|^plots_.*_likelihoods_png$/,
+  ["likely", "Which images do the models find likely?", /^How_likely|^plots_(?!.*_corruptions_).*_likelihoods_png$/,
     "An out-set to the left of the test images is found more likely than what the model was trained on."],
-  ["maps", "Where the bits of an image are", /^plots_.*_maps_png$/,
+  ["maps", "Where the bits of an image are", /^plots_.*_(maps|ratio)_png$/,
     "The bits of all pixels add up to −log₂ p(x). The black of a background costs next to nothing, so an image with more of it is more likely."],
-  ["scores", "Scores that tell the sets apart", /^plots_scores_|^Flagging|_(gradients|regret)_scores_png$/,
+  ["scores", "Scores that tell the sets apart", /^plots_scores_|^Flagging|_(gradients|regret|residuals|lid)_scores_png$|_corruptions_/,
     "An AUROC of 1 tells two sets apart, 0.5 is chance, and below it the foreign images look more normal than the model’s own."],
   ["samples", "What the models draw, by epoch", /^plots_.*_samples_png$/,
     "Each row is a model, from its first epoch to its last: do its samples come to look like the images it was trained on?"],
@@ -18,6 +18,9 @@ const story = [
   ["more", "More", /./, ""],
 ];
 const see = {
+  ratio: "The likelihood ratio is the sum over the last map of each image. Red is what the model itself expects less than the other: the ratio finds an image foreign by its red pixels.",
+  "corruptions/likelihoods": "Test images, corrupted more and more from left to right: a curve that falls says that they become likelier.",
+  "corruptions/scores": "A score that rises quickly notices a corruption while it is mild.",
   constants: "Images of one grey: the lower a curve, the more likely. Where it is below those of the test images, an image without content is the most likely.",
   contrast: "From left to right the contrast fades: a curve that falls says that images become more likely as they lose content.",
   entropy: "A set further left compresses better. Where the points rise to the right, likelihood follows compressibility.",
@@ -41,7 +44,8 @@ for (const [name, title, pattern, sentence] of story) {
   main.append(heading, meaning);
   const place = (part) => !part.querySelector("img") ? 0 : twice.has(part.id) || !always.test(part.id) ? 1 : 2;
   here.sort((one, other) => place(one) - place(other));  // charts, then pictures of benchmarks that are run, then of others
-  if (name === "scores") here.reverse();  // the table of all, then the curves of one score
+  const table = (part) => part.id.startsWith("plots_scores_") ? 0 : 1;
+  here.sort((one, other) => table(one) - table(other));  // of all scores, before the curves and tables of some
   for (const part of here) {
     parts.splice(parts.indexOf(part), 1);
     main.append(part);
@@ -56,8 +60,9 @@ for (const picture of document.querySelectorAll("main img")) {
   const of = found[1].replace(/\/(claims|figures|contact)$/, "");
   label.textContent = `${of === "scores" ? "every score on every pair of sets" : `${of}: ${found[2]}`} (${label.textContent})`;
   picture.alt = label.textContent;
-  if (!(found[2] in see)) continue;
+  const meaning = see[`${found[1].split("/").pop()}/${found[2]}`] ?? see[found[2]];
+  if (!meaning) continue;
   const sentence = document.createElement("p");
-  sentence.textContent = see[found[2]];
+  sentence.textContent = meaning;
   picture.before(sentence);
 }
