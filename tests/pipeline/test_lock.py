@@ -64,7 +64,7 @@ CHANGES = {
         "data/settings/digits/glow/training.json is modified",
     ),
     "a shared parameter": (
-        lambda clone: clone.change("params.yaml", "bootstrap: 1000", "bootstrap: 500"),
+        lambda clone: clone.change("params.yaml", "bootstrap: 100", "bootstrap: 200"),
         {"check", "evaluate@mnist_5k"},
         {"evaluate@digits"},
         "evaluate of params.yaml is modified",
@@ -157,6 +157,18 @@ def test_the_audit_s_status_says_whether_an_enabled_stage_is_stale(two, tmp_path
     assert found.returncode == 1
     assert "enabled: plot of params.yaml is modified: check, plot@mnist_5k" in found.stdout
     assert "results of enabled stages are stale: run `dvc repro` and commit what it changes" in found.stderr
+
+
+def test_the_audit_names_committed_results_that_no_stage_wrote(small, tmp_path):
+    clone = small.copied(tmp_path / "clone")
+    (clone.folder / "plots/mnist_5k/vae_regret").mkdir()
+    clone.write("plots/mnist_5k/vae_regret/scores.png", "")
+    assert audit.audit(clone.folder).unsupported == [], "git does not have it"
+    git("add", "plots/mnist_5k/vae_regret", cwd=clone.folder)
+    found = clone.likelihood("audit")
+    assert found.returncode == 1
+    assert "unsupported: no stage of dvc.lock wrote plots/mnist_5k/vae_regret/scores.png" in found.stdout
+    assert "results in git have no run in dvc.lock" in found.stderr
 
 
 def test_verify_repeats_all_from_nothing_and_finds_the_same_lock_and_numbers(small, tmp_path, monkeypatch, capfd):

@@ -3,7 +3,9 @@
 dvc.lock records what every result was made from. `dvc status` compares that with the current tree, in a copy without data where
 every benchmark of dvc.lock is enabled, so disabled ones are checked too. Data and weights, which the copy lacks, are compared
 within dvc.lock: a stage must have read what the stage before it wrote. Every file of DVC's cache is read as well: DVC trusts a
-read-only file there, which a disk may have damaged. Exit status 1 when an enabled stage is stale or a file is damaged.
+read-only file there, which a disk may have damaged. And some stage of dvc.lock must have written every file of metrics/ and
+plots/ in git: tables and figures otherwise go on showing a run of which nothing else is left. Exit status 1 when an enabled stage
+is stale, a file of the cache is damaged, or no stage wrote a file in git.
 """
 
 import argparse
@@ -56,6 +58,13 @@ def output(*command: str, folder: Path) -> str:
     return done.stdout
 
 
+def dvc_command(*arguments: str) -> list[str]:
+    """The words that call DVC. ModuleNotFoundError where it is not installed, which is no reason not to import this module."""
+    import dvc
+
+    return [sys.executable, "-m", dvc.__name__, *arguments]
+
+
 def copy(root: Path, folder: Path) -> None:
     """Copy the tree as git sees it, with changes and new files, without shipped/; and link the user's own images."""
     for name in output("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root).split("\0"):
@@ -83,12 +92,12 @@ def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
 
 def names(folder: Path) -> set[str]:
     """Every stage that the folder's parameters enable."""
-    return set(output(sys.executable, "-m", "dvc", "stage", "list", "--name-only", folder=folder).split())
+    return set(output(*dvc_command("stage", "list", "--name-only"), folder=folder).split())
 
 
 def status(folder: Path) -> dict[str, list[Any]]:
     """What has changed according to DVC, by stage."""
-    return json.loads(output(sys.executable, "-m", "dvc", "status", "--json", folder=folder))
+    return json.loads(output(*dvc_command("status", "--json"), folder=folder))
 
 
 def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str, str]) -> list[str]:
@@ -132,13 +141,16 @@ def dependent(lock: dict[str, Any], old: set[str]) -> set[str]:
 
 
 class Audit(NamedTuple):
-    """Reasons by stale stage, enabled and disabled; what depends on these; the number of stages; outputs by damaged file."""
+    """Reasons by stale stage, enabled and disabled; what depends on these; the number of stages; outputs by damaged file; files
+    of results that no stage wrote.
+    """
 
     enabled: dict[str, list[str]]
     disabled: dict[str, list[str]]
     dependent: set[str]
     count: int
     damaged: dict[str, list[str]]
+    unsupported: list[str]
 
 
 def audit(root: Path) -> Audit:
@@ -158,12 +170,20 @@ def audit(root: Path) -> Audit:
         disabled = stale(folder, lock, (known & lock.keys()) - inside)
     disabled |= {name: ["it is not a stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known)}
     after = dependent(lock, enabled.keys() | disabled.keys())
-    return Audit(enabled, disabled, after, len(inside | lock.keys()), damaged(root, lock))
+    return Audit(enabled, disabled, after, len(inside | lock.keys()), damaged(root, lock), unsupported(root, lock))
+
+
+def unsupported(root: Path, lock: dict[str, Any]) -> list[str]:
+    """The files of metrics/ and plots/ in git that are no output, nor part of one, of any stage of dvc.lock."""
+    written = {Path(out["path"]) for entry in lock.values() for out in entry.get("outs", [])}
+    found = output("git", "ls-files", "-z", "metrics", "plots", folder=root).split("\0")
+    files = [Path(name) for name in found if name and not name.endswith(".gitignore")]
+    return [str(file) for file in files if (root / file).exists() and written.isdisjoint((file, *file.parents))]
 
 
 def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
     """The files of DVC's cache whose content differs from the MD5 in their name, each with the outputs it belongs to."""
-    cache = Path(output(sys.executable, "-m", "dvc", "cache", "dir", folder=root).strip()) / "files" / "md5"
+    cache = Path(output(*dvc_command("cache", "dir"), folder=root).strip()) / "files" / "md5"
     owners: dict[str, list[str]] = {}
     for out in (out for entry in lock.values() for out in entry.get("outs", [])):
         owners.setdefault(out["md5"], []).append(out["path"])
@@ -201,8 +221,12 @@ def run(_arguments: argparse.Namespace) -> int:
     print(f"of {found.count} stages {old}; {len(found.dependent)} more depend on them")
     for path, outs in found.damaged.items():
         print(f"damaged: {path}, in the cache for {', '.join(outs) or 'an earlier result'}")
+    for path in found.unsupported:
+        print(f"unsupported: no stage of dvc.lock wrote {path}")
     if found.damaged:
         stage.say("files of the cache are damaged: delete them and the outputs listed with them, then run `dvc repro`")
     elif found.enabled:
         stage.say("results of enabled stages are stale: run `dvc repro` and commit what it changes")
-    return 1 if found.damaged or found.enabled else 0
+    elif found.unsupported:
+        stage.say("results in git have no run in dvc.lock: run their stages again, or delete them by `git rm`")
+    return 1 if found.damaged or found.enabled or found.unsupported else 0
