@@ -12,7 +12,7 @@ repro: $(READY)
 test: $(READY)
 	python -m pytest -n 2 --dist loadfile
 
-# The tests that start no pipeline, server or browser.
+# The tests that start no pipeline, server or browser, and do not compute long.
 quick: $(READY)
 	python -m pytest -n 2 --dist loadfile -m "not slow"
 

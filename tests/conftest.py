@@ -64,12 +64,13 @@ def exported(committed):
 
 
 SLOW = ("pipeline/", "wrong/", "training/test_processes", "training/test_resume", "commands/test_sweep", "commands/test_detect")
+LONG = ("test_residuals_of_samples_are_uniform", "test_probabilities_of_a_tiny_discrete_space_sum_to_one")  # of numbers alone
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what runs pipelines, servers and browsers: `make quick` leaves it out."""
+    """Mark what runs pipelines, servers and browsers, or computes long: `make quick` leaves it out."""
     for item in items:
         place = str(item.path.relative_to(ROOT / "tests"))
         quick = "no_format" in item.name or place == "pipeline/test_contracts.py"
-        if (place.startswith(SLOW) and not quick) or "small" in getattr(item, "fixturenames", ()):
+        if (place.startswith(SLOW) and not quick) or "small" in getattr(item, "fixturenames", ()) or item.name.startswith(LONG):
             item.add_marker(pytest.mark.slow)
