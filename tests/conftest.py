@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from likelihood.commands import export
 from likelihood.detection import archive
+from likelihood.detection.detector import Detector
 from tests.clone import Clone, Workspace, shipped
 from tests.helpers import ROOT
 
@@ -59,7 +60,8 @@ def committed(tmp_path_factory):
 def exported(committed):
     """The committed detector of Fashion-MNIST in one file. For reading."""
     path = committed / "fashion_mnist.detector"
-    path.write_bytes(archive.packed(export.members(committed, "fashion_mnist", "fashion_mnist")))
+    loaded = Detector.load(committed, "fashion_mnist").members
+    path.write_bytes(archive.packed(export.members(committed, "fashion_mnist", loaded)))
     return path
 
 

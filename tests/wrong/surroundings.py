@@ -1,7 +1,6 @@
 """Wrong surroundings: network, disk, weights, processes, cache, remote, git."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from tests.helpers import ROOT, git
-from tests.wrong.project import BENCHMARK, MODEL
+from tests.wrong.project import BENCHMARK, MODEL, unprivileged
 
 
 def no_network(project):
@@ -34,12 +33,7 @@ def full_disk(project):
 
 def read_only_folder(project):
     (project.folder / "data/processed").chmod(0o555)
-    prefix = []
-    if os.geteuid() == 0:  # to whom permissions mean nothing
-        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
-        if shutil.which("setpriv") is None or subprocess.run([*prefix, "true"], capture_output=True).returncode:
-            pytest.skip("root cannot be kept from writing here")
-    project.run(*prefix, sys.executable, "src/preprocess.py", *BENCHMARK)
+    project.run(*unprivileged(), sys.executable, "src/preprocess.py", *BENCHMARK)
 
 
 def missing_checkpoint(project):

@@ -14,7 +14,6 @@ from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.data import base as data
 from likelihood.detection import archive
-from likelihood.evaluation.calibration import LEVELS, REFERENCE
 from likelihood.evaluation.results import ALL_MODELS
 from likelihood.figures.titles import set_title
 
@@ -56,14 +55,10 @@ def commit(root: Path) -> str | None:
     return None
 
 
-def members(root: Path, benchmark: str, trained_on: str) -> dict[str, bytes]:
-    """All members of the file."""
-    folder = root / "data" / "detectors" / benchmark
-    facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
-    parts = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
-    for model in facts["models"]:
-        weights = root / "data" / "models" / benchmark / model / "best.safetensors"
-        parts[archive.WEIGHTS.format(model)] = weights.read_bytes()
+def members(root: Path, benchmark: str, loaded: dict[str, bytes]) -> dict[str, bytes]:
+    """All members of the file: those that a benchmark's detector was loaded from, and the card."""
+    facts = json.loads(loaded[archive.FACTS])
+    trained_on = facts["trained_on"]
     published = data.get(trained_on) if trained_on in data.names() else None
     licence = published.licence if published else archive.OWN
     images: dict[str, Any] = {"name": trained_on, "title": set_title(trained_on), "licence": licence}
@@ -78,13 +73,13 @@ def members(root: Path, benchmark: str, trained_on: str) -> dict[str, bytes]:
         "codecs": facts["codecs"],
         "commit": commit(root),
     }
-    return archive.complete(parts, {"trained_on": trained_on, **facts}, card)
+    return archive.complete(loaded, facts, card)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the file; the exit status."""
     with archive.Written(arguments.output) as file:
         detector = load(None, arguments.benchmark)  # what does not load is not exported
-        file.content = archive.packed(members(project(), arguments.benchmark, detector.trained_on))
+        file.content = archive.packed(members(project(), arguments.benchmark, detector.members))
     print(f"{arguments.output}: {len(file.content) / 1e6:.1f} MB")
     return 0
