@@ -30,12 +30,14 @@ def main() -> None:
     values = params.load()
     entry, family = params.of_benchmark(values, benchmark), values["variants"][variant]["family"]
     weights = Path("data/models") / benchmark / variant / "best.safetensors"
-    if family not in params.MODELS or not weights.exists():  # several seeds
+    if family not in params.MODELS or not weights.exists():
+        print(f"no figure of ratios: {variant} has several seeds, or is of none of the three families")
         return
     scored = Path("data/scores") / benchmark / "in"
     facts = {name: json.loads((scored / name / "model.json").read_text(encoding="utf-8")) for name in (family, variant)}
     model = checkpoint.load(weights)[1]
     if not has_places(model) or facts[variant]["unit"] != facts[family]["unit"]:
+        print(f"no figure of ratios: {variant} says not where its likelihood arises, or in another unit than {family}")
         return
     found, source = {}, Path("data/processed") / benchmark
     for name in ("test", *entry["out"]):

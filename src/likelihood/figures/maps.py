@@ -89,7 +89,7 @@ def maps(
                 name_of = "image" if what == "image" else model_title(models[what].row).replace(", ", ",\n").replace(" P", "\nP")
                 ax.set_title(name_of, fontsize=9, pad=3)
         box = grid[line, 0].get_position(figure)
-        label = f"{set_title(in_name)}\ntest" if name == "test" else set_title(name).replace(" ", "\n", 1)
+        label = set_title(source).replace(" ", "\n", 1) + ("\ntest" if name == "test" else "")
         weight = "bold" if name == "test" else "normal"
         figure.text(0.08 / width, (box.y0 + box.y1) / 2, label, fontsize=10, fontweight=weight, va="center")
     for head in dict.fromkeys(head for head, _ in columns):
@@ -102,7 +102,7 @@ def maps(
         text += "\n(of binarised images the scale ends at 1 per value)"
     scale(figure, next(iter(palettes.values())), left / width, bottom - 0.33, text)
     if differences:
-        text = "bits per pixel that the first model needs more than the second; in each map their sum"
+        text = "how many more bits per pixel the first model needs than the second; in each map their sum"
         scale(figure, differences[0].colors(channels), left / width, bottom - 0.78, text)
     figure.suptitle(f"Trained on {set_title(in_name)}: {title}", fontsize=12, y=1 - 0.12 / height, va="top")
     return figure
