@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import statistics
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,7 +97,7 @@ def read(path: Path) -> Picture:
     picture = pictures.only(path)
     rgb = np.asarray(pictures.fit(picture, picture.size, "RGB"))
     grey = bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
-    with warnings.catch_warnings(action="ignore"), Image.open(path, formats=formats()) as file:
+    with Image.open(path, formats=formats()) as file:
         return Picture(path, picture.height, picture.width, picture.mode, grey, file.format)
 
 

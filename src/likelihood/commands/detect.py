@@ -4,7 +4,6 @@ import argparse
 import math
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -21,7 +20,7 @@ from likelihood.data.pictures import Shape, lossy, said, shown
 from likelihood.detection import decisions
 from likelihood.detection.command import FAILED
 from likelihood.detection.report import Report
-from likelihood.detection.verdicts import Batch, Lines, Maps, Output, Table
+from likelihood.detection.verdicts import Batch, Lines, Maps, Output, Table, present
 
 if TYPE_CHECKING:  # PyTorch takes seconds: it is imported once all that can be wrong without it has been looked at
     from likelihood.detection.detector import Detector
@@ -156,7 +155,9 @@ class Mapped:
 
 def load(file: Path | None, benchmark: str | None, models: list[str] | None = None, score: str | None = None) -> "Detector":
     """The detector of a file, or of a benchmark. InputError where it or a file of it is missing or damaged."""
-    if benchmark is not None:  # before PyTorch is imported, which takes seconds
+    if file is not None:
+        present(file)
+    if benchmark is not None:  # likewise before PyTorch is imported
         params.of_benchmark(params.load(project() / params.FILE), benchmark)
     import torch
 
@@ -215,8 +216,6 @@ def fraction(name: str, value: float | None) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Look at all images; the exit status."""
-    # Those of decoding and of scikit-learn are switched off for a moment each, which two threads at once cannot.
-    warnings.simplefilter("ignore")
     fraction("--rate", arguments.rate)
     fraction("--fdr", arguments.fdr)
     if arguments.group is not None and arguments.group < 2:

@@ -29,7 +29,8 @@ from likelihood.common import images
 from likelihood.common.errors import InputError
 from likelihood.data import containers
 
-# What decoders warn of and log is about a file's further data, or is raised as well.
+# What Pillow warns of and logs is about a file's further data, or is raised as well. Threads share filters, so once for all.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 HEAD = 1 << 16  # bytes, after which a colour profile has ended
 REVERSIBLE = 1  # wavelet of JPEG 2000, byte 13 of the coding style
@@ -217,9 +218,7 @@ class Alike:
 def _decoding(path: Path, name: str) -> Iterator[None]:
     """Make an InputError that names the picture of whatever a decoder raises."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except InputError:
         raise
     except Exception as error:  # every format's decoder has errors of its own

@@ -27,7 +27,7 @@ import torch
 
 from likelihood.common.errors import InputError
 from likelihood.data.pictures import said, shown
-from likelihood.detection.verdicts import Whole
+from likelihood.detection.verdicts import Whole, present
 from likelihood.evaluation.calibration import LEVELS, REFERENCE
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
@@ -88,8 +88,7 @@ def packed(members: dict[str, bytes]) -> bytes:
 def read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The facts of a detector and all its members. Raises InputError saying why a file is no detector that this version reads."""
     name = shown(path)
-    if not path.is_file():
-        raise InputError(f"{name} is not a file: name one that `likelihood export` or `Detector.save` wrote")
+    present(path)
     with path.open("rb") as file:
         size = _sealed(file, name)
         try:

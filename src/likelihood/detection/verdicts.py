@@ -34,6 +34,12 @@ if TYPE_CHECKING:  # at run time a place is tried before anything large is impor
 LONGEST = 120  # bytes of an image's name that the names of its maps have
 
 
+def present(path: Path) -> None:
+    """InputError unless a detector's file is there; asked before PyTorch is imported, which takes seconds."""
+    if not path.is_file():
+        raise InputError(f"{shown(path)} is not a file: name one that `likelihood export` or `Detector.save` wrote")
+
+
 class Batch(NamedTuple):
     """Some images that were judged."""
 
