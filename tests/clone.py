@@ -49,6 +49,11 @@ EXTRAS = {  # what is off by default, some of it
     "run_variants: []": "\n- ".join(("run_variants:", *VARIANTS)),
     "run_analyses: []": "\n- ".join(("run_analyses:", *ANALYSES)),
 }
+FEWER = {  # images of the analyses that would take minutes; no parameters, as nobody chooses them
+    "src/likelihood/analyses/lid.py": ("IMAGES = 200", "IMAGES = 12"),
+    "src/likelihood/analyses/corruptions.py": ("IMAGES = 200", "IMAGES = 20"),
+    "src/analyse.py": ("VALUES = 500 *", "VALUES = 20 *"),
+}
 
 
 def small_parameters():
@@ -160,6 +165,9 @@ class Clone(Workspace):
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / file, folder / file)
         self.write("params.yaml", replaced(small_parameters(), EXTRAS if extras else {}))
+        if extras:
+            for file, (old, new) in FEWER.items():
+                self.change(file, old, new)
         git("init", "-q", "-b", "main", cwd=folder)
         self.named().commit()
 

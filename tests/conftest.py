@@ -65,12 +65,19 @@ def exported(committed):
     return path
 
 
-SLOW = ("pipeline/", "wrong/", "training/test_processes", "training/test_resume", "commands/test_sweep", "commands/test_detect")
-LONG = ("test_residuals_of_samples_are_uniform", "test_probabilities_of_a_tiny_discrete_space_sum_to_one")  # of numbers alone
+SLOW = (
+    "pipeline/", "wrong/", "training/test_processes", "training/test_resume", "commands/test_sweep", "commands/test_detect",
+    "detection/test_fit",
+)  # fmt: skip
+LONG = (
+    "test_residuals_of_samples_are_uniform", "test_probabilities_of_a_tiny_discrete_space_sum_to_one",
+    "test_a_bound_lies_below_the_log_probability_and_rises_to_it", "test_the_notebook_runs_and_finds_what_it_says",
+    "test_either_side_of_a_comparison_works_in_a_process_of_its_own",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what runs pipelines, servers and browsers, or computes long: `make quick` leaves it out."""
+    """Mark what runs pipelines, servers and browsers, trains or computes long: `make quick` leaves it out."""
     for item in items:
         place = str(item.path.relative_to(ROOT / "tests"))
         quick = "no_format" in item.name or place == "pipeline/test_contracts.py"

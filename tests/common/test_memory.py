@@ -17,10 +17,10 @@ def faults():
 
 if sys.argv[1] == "keep":
     memory.keep()
-for _ in range(20):  # pieces too large for glibc to keep by itself, taken and given back
+for _ in range(6):  # pieces too large for glibc to keep by itself, taken and given back
     torch.zeros(2**24).add_(1.0)
 before = faults()
-for _ in range(20):
+for _ in range(6):
     torch.zeros(2**24).add_(1.0)
 print(faults() - before)
 """

@@ -168,13 +168,13 @@ def test_probabilities_of_a_tiny_discrete_space_sum_to_one(name, arguments, colo
 @every_model
 def test_a_bound_lies_below_the_log_probability_and_rises_to_it(name, arguments):
     model, x = tiny(name, arguments, 1)
-    one, exact = model.log_prob(x, draws=1), model.log_prob(x, draws=5000)
+    if not model.lower_bound:
+        torch.testing.assert_close(model.log_prob(x, draws=1), model.log_prob(x, draws=3))
+        return
+    exact = model.log_prob(x, draws=2000)
     singles = torch.stack([model(x, model.noise(len(x), np.random.default_rng(k)))["log_weight"] for k in range(300)])
-    if model.lower_bound:
-        assert (singles.mean(dim=0) < exact + 0.02).all()
-        assert (singles.mean(dim=0) < exact - 1e-3).any()
-    else:
-        torch.testing.assert_close(one, exact)
+    assert (singles.mean(dim=0) < exact + 0.02).all()
+    assert (singles.mean(dim=0) < exact - 1e-3).any()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
