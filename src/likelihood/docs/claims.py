@@ -265,7 +265,7 @@ CLAIMS = (
         "metrics/scores/<benchmark>/<model>_seeds/",
     ),
     Claim("Samples look like the in-set, although the foreign set is more likely.", samples, EXPLAINED),
-    Claim("Constant images are the most likely of all, uniform noise the least likely.", made, EXPLAINED),
+    Claim("A constant image is more likely than any set of pictures, and uniform noise less likely.", made, EXPLAINED),
     Claim("The likelihood rises as contrast falls (λ = 1, 0.8, … 0).", contrast, DISSECTED),
     Claim(
         "−E log q = KL + H: sets of low entropy, measured here by compressed size, are likely (Caterini & Loaiza-Ganem, 2022).",
@@ -309,9 +309,9 @@ def page(results: Results) -> str:
             pictures = "\n\n".join(f"![{name}](../plots/{benchmark}/claims/{name}.png)" for name in names)
             parts.append(f"## Figures of {benchmark}\n\n{pictures}")
     head = (
-        "# The paper's claims\n\nThe claims of Nalisnick et al. (2019), tested on our runs. A claim is reproduced when every"
-        " benchmark and model with the numbers for it shows it, partly reproduced when only some do. AUROC is that of −log p or"
-        " of the score named; below 0.5, foreign images look more normal than test images. Written by `likelihood docs` from"
-        " `metrics/`."
+        "# The paper's claims\n\nThe claims of Nalisnick et al. (2019), and one of a later paper, tested on our runs. A claim is"
+        " reproduced when every benchmark and model with the numbers for it shows it, partly reproduced when only some do. AUROC"
+        " is that of −log p or of the score named; below 0.5, foreign images look more normal than test images. Written by"
+        " `likelihood docs` from `metrics/`."
     )
     return "\n\n".join([head, overview(results, ""), *parts]) + "\n"
