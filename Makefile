@@ -32,6 +32,7 @@ bench: $(READY)
 	python -m bench.scores
 	python -m bench.cost
 	python -m bench.lossy
+	python -m bench.detecting
 
 # Bits/dim by minutes of training for every family: 20 minutes; run nothing else meanwhile.
 quality: $(READY)

@@ -72,7 +72,7 @@ SLOW = (
 LONG = (
     "test_residuals_of_samples_are_uniform", "test_probabilities_of_a_tiny_discrete_space_sum_to_one",
     "test_a_bound_lies_below_the_log_probability_and_rises_to_it", "test_the_notebook_runs_and_finds_what_it_says",
-    "test_either_side_of_a_comparison_works_in_a_process_of_its_own",
+    "test_either_side_of_a_comparison_works_in_a_process_of_its_own", "test_a_call_of_detect_is_timed_to_its_first_line",
 )  # fmt: skip
 
 

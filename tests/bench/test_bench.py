@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench import cost, lossy
+from bench import cost, detecting, lossy
 from bench.comparison import Comparison
 from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.sides import Side
@@ -127,3 +127,11 @@ def test_images_written_in_any_way_keep_their_shape_and_lossless_ones_their_pixe
     made = lossy.made(x, way, tmp_path)
     assert made.shape == x.shape
     assert np.array_equal(made, x) == (way in ("PNG, as they are", "WebP, lossless"))
+
+
+def test_a_call_of_detect_is_timed_to_its_first_line_and_to_its_end(exported, tmp_path):
+    x = images(2, (1, 28, 28)).numpy()
+    first, end, megabytes = detecting.called(exported, detecting.written(x, tmp_path / "three", 3))
+    assert 0 < first < end
+    assert megabytes > 100
+    assert len(list((tmp_path / "three").iterdir())) == 3

@@ -198,6 +198,7 @@ def pages() -> dict[Path, str]:
             "bench_results": tables.bench_table(runs),
             "bench_quality": tables.quality_table(measured("quality")),
             "bench_growth": tables.growth_table(measured("growth")),
+            "bench_detecting": tables.detecting_table(measured("detecting")),
         },
         DOCS / "pipeline.md": {"field": tables.field_table(values, list(results))},
         DOCS / "scale.md": {"bench_cost": tables.cost_table(measured("cost"))},

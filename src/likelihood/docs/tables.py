@@ -89,6 +89,20 @@ def growth_table(results: dict[str, Any]) -> str:
     return f"{machine(results)}; {meaning}.\n\n" + markdown.table("llllr", ("model", "cost", "sizes", "measured", "slope"), cells)
 
 
+def detecting_table(results: dict[str, Any]) -> str:
+    """The Markdown table of what `likelihood detect` costs."""
+    ratio, least, greatest = results["ratio"]
+    rows = [
+        ("seconds to the first verdict, one picture", f"{results['first_seconds']:.1f}"),
+        ("memory then", f"{results['first_megabytes']:,} MB"),
+        (f"pictures per second, of {results['files']:,}", f"{results['pictures_per_second']:,}"),
+        ("their speed over that of models and codecs alone", f"{ratio:.2f} [{least:.2f}, {greatest:.2f}]"),
+        *((f"memory, {int(count):,} pictures", f"{value:,} MB") for count, value in results["megabytes"].items()),
+    ]
+    head = f"{machine(results)}; medians of {results['rounds']} calls.\n\n"
+    return head + markdown.table("lr", ("`likelihood detect` of 28×28 PNG, three models", ""), rows)
+
+
 def cost_table(results: dict[str, Any]) -> str:
     """The Markdown table of what the trainings of a profile cost."""
     hours = f"hours at {results['rate'] / 1e12:.0f} TFLOP/s"
