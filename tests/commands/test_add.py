@@ -72,7 +72,7 @@ def test_the_pipeline_takes_what_was_added(project, capsys, link):
     apply_overrides("params.yaml", command[1:2])
     check.main()
     assert (project / "data/settings/holidays/glow/training.json").exists()
-    assert "long as benchmark cifar10_30k with its 32×32 pixels" in said
+    assert "long as benchmark cifar10_30k with its 32×32 pixels (docs/pipeline.md says how long that is):" in said
     with pytest.raises(InputError, match=r"run names holidays, so it is enabled: name other benchmarks there first$"):
         run(remove, "holidays")
     apply_overrides("params.yaml", ["run=[fashion_mnist]"])

@@ -1,5 +1,6 @@
 """`likelihood export`: one file, whole or not at all, which judges pictures in a folder that has nothing else."""
 
+import json
 import os
 import subprocess
 import sys
@@ -64,7 +65,35 @@ def test_the_card_names_the_commit_of_the_lock_unless_it_has_changed(tmp_path):
 
 def test_results_that_were_not_measured_are_named(tmp_path):
     with pytest.raises(InputError, match=r"metrics\.json is not here: run `dvc repro` to measure it"):
-        export.metrics(tmp_path, "fashion_mnist")
+        export.metrics(tmp_path, "fashion_mnist", {"glow": {"unit": "bits_per_dim"}})
+
+
+def test_likelihoods_of_binarised_images_are_given_in_their_own_unit(tmp_path):
+    ood, tables = tmp_path / "metrics/toy/ood", [tmp_path / "metrics/detectors", tmp_path / "metrics/scores"]
+    for folder in (ood, *tables):
+        folder.mkdir(parents=True)
+    rows = {"vae_binarised": {"binary_bits_per_dim": {"train": 0.1, "test": 0.2, "noise": 1.0}}}
+    rows |= {"glow": {"bits_per_dim": {"train": 3.0, "test": 3.1, "noise": 9.0}}}
+    (ood / "metrics.json").write_text(json.dumps(rows))
+    for folder in tables:
+        (folder / "toy.csv").write_text("benchmark,model,score,auroc\ntoy,all,code_kde,0.9\ntoy,vae_binarised,log_prob,0.5\n")
+    models = {"vae": {"draws": 1, "unit": "binary_bits_per_dim"}, "glow": {"draws": 1, "unit": "bits_per_dim"}}
+    found = export.metrics(tmp_path, "toy", models)
+    assert found["binary_bits_per_dim"] == {"vae_binarised": {"train": 0.1, "test": 0.2}}
+    assert found["bits_per_dim"] == {"glow": {"train": 3.0, "test": 3.1}}
+    assert found["detection"] == [{"auroc": 0.9}]
+
+
+def test_a_skipped_file_moves_groups_and_that_is_said(exported, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "0.png").write_text("no picture")
+    for number in range(1, 5):
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (28, 28), dtype=np.uint8)).save(f"{number}.png")
+    names, options = [f"{number}.png" for number in range(5)], ("--detector", exported, "--model", "glow")
+    sentence = "warning: skipped files are in no group: groups after the first of them hold other images than if it could be read"
+    for more, which, said in (((), names, False), (("--group", 2), names, True), (("--group", 2), names[1:], False)):
+        run(detect, *options, *more, *which)
+        assert (sentence in capsys.readouterr().err.splitlines()) == said
 
 
 def test_a_detector_is_asked_for_by_its_file_or_by_its_benchmark(tmp_path):

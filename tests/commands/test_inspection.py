@@ -1,7 +1,9 @@
 """What `likelihood detect` reads, at which rate it flags, what it warns of."""
 
+import errno
 import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +14,7 @@ from likelihood.commands import detect as inspection
 from likelihood.common.errors import InputError
 from likelihood.data.pictures import Shape, lossy
 from likelihood.detection.detector import Detector
+from tests.helpers import ROOT
 
 
 def test_files_are_those_named_and_those_below_folders_once_each(tmp_path, monkeypatch, capsys):
@@ -107,12 +110,87 @@ def test_a_warning_where_most_pictures_were_made_otherwise_than_those_trained_on
     assert "; ".join(seen.warnings())[: len(said) or None] == said
 
 
-@pytest.mark.parametrize("file", ["detector.json", "reference.parquet", "calibration.parquet"])
-def test_a_damaged_detector_is_one_sentence(small, tmp_path, monkeypatch, file):
-    monkeypatch.setattr(inspection, "project", lambda: tmp_path)
-    place = tmp_path / "data/detectors/mnist_5k"
-    shutil.copy(small.folder / "params.yaml", tmp_path)
-    shutil.copytree(small.folder / "data/detectors/mnist_5k", place)
-    (place / file).write_bytes((place / file).read_bytes()[:-40])
-    with pytest.raises(InputError, match=r"^data/detectors/mnist_5k is damaged \(.+\): delete it and run `dvc checkout`"):
-        inspection.load(None, "mnist_5k", None)
+def test_a_file_that_is_moved_away_while_it_is_judged_ends_nothing(tmp_path, monkeypatch):
+    first, second = (Image.fromarray(np.full((4, 4), level, np.uint8)) for level in (0, 200))
+    path, shape = tmp_path / "two.webp", Shape(1, 4, 4)
+    first.save(path, save_all=True, append_images=[second], lossless=False)
+    found = inspection.read(path, shape)
+    assert next(found).lossy
+    path.rename(tmp_path / "moved.webp")
+    (last,) = found
+    assert (last.name, last.lossy) == (f"{path}[1]", True)
+    (gone,) = inspection.read(path, shape)
+    assert gone.fault == f"{path} cannot be read (No such file or directory): replace or remove it"
+
+    def torn(_path, *_arguments, **_options):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", torn)
+    (bad,) = inspection.read(tmp_path / "moved.webp", shape)
+    assert bad.fault == f"{tmp_path}/moved.webp cannot be read as a picture (Input/output error): replace or remove it"
+
+
+def test_groups_that_were_moved_by_skipped_files_are_doubtful():
+    for grouped in (False, True):
+        seen = inspection.Seen({}, grouped)
+        assert list(seen.warnings()) == []
+        seen.skipped.append("why")
+        assert len(list(seen.warnings())) == grouped
+
+
+def changed(content, old, new):
+    assert old in content
+    return content.replace(old, new, 1)
+
+
+DAMAGED = {
+    "facts cut short": ("detector.json", lambda content: content[:-40]),
+    "a list of facts": ("detector.json", lambda _: b"[]"),
+    "an unknown codec": ("detector.json", lambda content: changed(content, b'"png"', b'"flif"')),
+    "a shape of two numbers": ("detector.json", lambda content: changed(content, b"  1,\n", b"")),
+    "a reference cut short": ("reference.parquet", lambda content: content[:-40]),
+    "levels cut short": ("calibration.parquet", lambda content: content[:-40]),
+    "levels with changed bytes, an OSError": ("calibration.parquet", lambda content: content[:40] + bytes(9) + content[49:]),
+    "other scores": ("calibration.parquet", lambda content: content.replace(b"none.mean", b"none.maen")),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_detector_is_one_sentence_that_names_its_folder(committed, tmp_path, monkeypatch, case):
+    file, damage = DAMAGED[case]
+    place = Path("data/detectors/fashion_mnist")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(committed / "params.yaml", tmp_path)
+    shutil.copytree(committed / "data/detectors/fashion_mnist", place)
+    (place / file).write_bytes(damage((place / file).read_bytes()))
+    with pytest.raises(InputError, match=rf"^{place} is damaged \(.+\): delete it and run `dvc checkout` or `dvc repro`$"):
+        inspection.load(None, "fashion_mnist")
+    place.rename(f"{place}.vae")  # as one of a variant has its own
+    with pytest.raises(InputError, match=rf"^{tmp_path}/{place}\.vae is damaged"):
+        Detector.load(tmp_path, "fashion_mnist", ["vae"])
+
+
+def test_a_detector_that_may_not_be_read_is_not_damaged(committed, tmp_path, monkeypatch):
+    def denied(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("likelihood.detection.detector.Calibration.load", denied)
+    with pytest.raises(PermissionError):
+        Detector.load(committed, "fashion_mnist")
+
+
+def test_the_clone_is_found_from_every_folder_also_of_another_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert inspection.project() == ROOT
+    (tmp_path / "params.yaml").write_text("train:\n  epochs: 3\n")
+    assert inspection.project() == ROOT, "the params.yaml is that of another project of DVC"
+    monkeypatch.setattr(inspection, "__file__", str(tmp_path / "lib/python3/site-packages/likelihood/commands/detect.py"))
+    sentence = r"^{}params\.yaml has no benchmarks, so it is of another project: use the folder of a clone, or a detector's file$"
+    with pytest.raises(InputError, match=sentence.format("")):
+        inspection.load(None, "fashion_mnist")
+    with pytest.raises(InputError, match=sentence.format(f"{tmp_path}/")):
+        Detector.load(tmp_path, "fashion_mnist")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("benchmarks: {}\n")
+    assert inspection.project() == Path()

@@ -117,3 +117,16 @@ def test_a_project_without_experiments_is_told_how_to_make_some(small, monkeypat
     monkeypatch.chdir(small.folder)
     with pytest.raises(InputError, match="no finished experiment derives from the last commit: queue some"):
         summarize.finished()
+
+
+@pytest.mark.parametrize(
+    ("row", "unit", "title"),
+    [
+        ("vae", "bits_per_dim", "VAE"),
+        ("vae_binarised", "binary_bits_per_dim", "VAE, binarised images"),
+        ("vae_bernoulli", "binary_bits_per_dim", "VAE, bernoulli (binarised)"),
+    ],
+)
+def test_that_images_are_binarised_is_said_once(row, unit, title):
+    metrics = {"toy": {row: {unit: {"test": 0.1, "noise": 1.0}, "noise": {"auroc": 0.9}}, "images": {"test": 5}}}
+    assert list(summarize.rows("toy", [metrics])) == [("toy", title, "uniform noise", "0.100", "1.000", "0.900")]

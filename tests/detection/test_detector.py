@@ -54,6 +54,14 @@ def test_an_image_has_the_same_numbers_alone_and_among_others(small, detector):
     pd.testing.assert_frame_equal(alone[p], among[p], rtol=0.0, atol=1.01 * detector.least_rate())
 
 
+def test_a_table_of_one_score_is_a_part_of_that_of_all(small, detector):
+    torch.set_default_dtype(torch.float32)
+    x = digits(small, "test")[:3]
+    some, every = detector.table(x, [detector.score]), detector.table(x)
+    pd.testing.assert_frame_equal(some, every[list(some)])
+    assert [name for name in some if not name.endswith(".bits_per_dim")] == [detector.score, f"{detector.score}.p"]
+
+
 def test_maps_add_up_to_the_likelihoods_and_a_model_without_places_is_named(small, detector, monkeypatch):
     torch.set_default_dtype(torch.float32)
     pixels = digits(small, "test")[:7]
@@ -194,6 +202,7 @@ def test_another_score_flags_if_it_is_named_and_some_models_have_none(exported, 
     np.testing.assert_array_equal(named.score_samples(x), -named.table(x)["glow.complexity"])
     with pytest.raises(InputError, match=r"there is no score 'vae\.typicality'; there are glow\.code_kde"):
         Detector.load(exported, models=["glow"], score="vae.typicality")
+    assert list(Detector.load(exported, models="glow").models) == ["glow"], "a name is not a list of letters"
     two = Detector.load(exported, models=["vae", "glow"])
     with pytest.raises(InputError, match="no score of all models is calibrated for vae and glow alone: name a score of one"):
         two.predict(x)
@@ -201,7 +210,7 @@ def test_another_score_flags_if_it_is_named_and_some_models_have_none(exported, 
 
 def test_of_an_iterator_only_the_numbers_that_are_returned_are_kept(glow, monkeypatch):
     rows = pd.DataFrame(np.zeros((100, 60)), columns=["glow.code_kde", *map(str, range(59))])
-    monkeypatch.setattr(glow, "_table", lambda x: rows + x[0, 0, 0, 0])
+    monkeypatch.setattr(glow, "_table", lambda x, scores: rows + x[0, 0, 0, 0])
     alive = most = 0
 
     class Tracked(np.ndarray):

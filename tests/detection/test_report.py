@@ -130,14 +130,42 @@ def test_more_images_than_fit_are_cut_to_the_most_outlying_with_a_sentence(tmp_p
     assert data["images"][0]["p"] == pytest.approx(1 / 31, abs=1e-5)
 
 
+def test_the_size_of_the_page_counts_names_as_they_are_written(tmp_path, monkeypatch):
+    """A letter of a name may take twelve bytes of JSON, and a name more of them than a small picture."""
+    monkeypatch.setattr(report, "BYTES", 60_000)
+    p = rng.permutation(np.arange(1, 121) / 121)
+    names = [f"{'Größe 寸法 😀 ' * 15}{k}.png" for k in range(120)]
+    text, data = written(tmp_path / "r.html", [batch(list(p[k : k + 40]), names[k : k + 40]) for k in range(0, 120, 40)])
+    longest = max(len(json.dumps(entry)) for entry in data["images"])
+    assert longest > 1000
+    size = len(re.search(r'id="data">(.*?)</script>', text, re.S)[1].encode())
+    assert 0.8 * 60_000 < size < 60_000 + longest
+    listed = [entry["p"] for entry in data["images"]]
+    assert listed == pytest.approx(np.arange(1, len(listed) + 1) / 121, abs=1e-5)
+    assert [entry["name"] for entry in data["images"]] == [names[k] for k in np.argsort(p)[: len(listed)]]
+
+
+def test_of_2500_images_the_2000_most_outlying_are_listed(tmp_path):
+    p = rng.permutation(np.arange(1, 2501) / 2501)
+    text, data = written(tmp_path / "r.html", [batch(list(p[k : k + 500])) for k in range(0, 2500, 500)])
+    assert [entry["p"] for entry in data["images"]] == pytest.approx(np.arange(1, 2001) / 2501, abs=1e-5)
+    assert "The list has the 2,000 most outlying images; the counts are of all." in text
+    assert f"of {sum(each['images'] for each in data['bins']):,} images flagged" in text
+    assert sum(each["images"] for each in data["bins"]) == 2500
+    assert (tmp_path / "r.html").stat().st_size < 40e6
+
+
 def test_the_page_says_how_images_were_flagged(tmp_path):
     decisions = {
-        "r": (Rate(0.05), 0.05, "so many images like"),
-        "g": (Group(2, 0.1, np.zeros(3)), None, "so many groups of 2 images"),
+        "r": (Rate(0.05), 0.05, "this share of images like"),
+        "g": (Group(2, 0.1, np.zeros(3)), None, "this share of groups of 2 images"),
     }
     fdr = Fdr(0.1)
     fdr.limit = 0.012
-    for name, (decision, limit, meaning) in {**decisions, "f": (fdr, 0.012, "at most so many are, on average, like")}.items():
+    for name, (decision, limit, meaning) in {
+        **decisions,
+        "f": (fdr, 0.012, "on average, at most this share of the flagged images"),
+    }.items():
         with report.Report(tmp_path / f"{name}.html") as page:
             page.add(batch([0.01, 0.5]))
             page.describe("fashion_mnist", decision, [], [])
@@ -163,6 +191,35 @@ def test_everything_that_answers_to_the_mouse_is_a_labelled_control_that_the_key
     script = (Path(report.__file__).parent / "report_page/report.js").read_text(encoding="utf-8")
     assert set(re.findall(r'addEventListener\("(\w+)"', script)) <= {"submit", "input", "change"}
     assert not re.search(r"\.on\w+ *=", script)
+
+
+def contrast(one, other):
+    """Of two colours like #a3330b, from 1 to 21, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
+    lights = []
+    for colour in (one, other):
+        parts = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+        lights.append(np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_stands_out_from_its_background_by_as_much_as_reading_needs(theme):
+    style = (Path(report.__file__).parent / "report_page/report.css").read_text(encoding="utf-8")
+    blocks = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block)) for block in re.findall(r":root {(.*?)}", style)]
+    colours = dict(zip(("light", "dark"), blocks, strict=True))[theme]
+    texts = set(re.findall(r"[ ;{]color: var\(--(\w+)\)", style)) | {"accent"}
+    assert texts == {"ink", "soft", "flag", "accent"}
+    assert set(re.findall(r"[ ;{]color: (?!var)([^;]+)", style)) <= {"inherit"}
+    assert set(re.findall(r"background: var\(--(\w+)\)", style)) == {"paper", "card"}
+    for text in texts:
+        for background in ("paper", "card"):
+            assert contrast(colours[text], colours[background]) >= 4.5, (text, background)
+
+
+def test_the_contrast_of_two_colours_is_that_of_wcag():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21.0)
+    assert contrast("#ffffff", "#767676") == pytest.approx(4.54, abs=0.01)  # the lightest grey that passes
+    assert contrast("#0000ff", "#ffffff") == pytest.approx(8.59, abs=0.01)
 
 
 def test_nothing_that_can_be_read_is_one_sentence_and_no_file(tmp_path):

@@ -1,6 +1,7 @@
 """Where verdicts go: a place that will not do is refused at once; a file is written whole or not at all."""
 
 import contextlib
+import inspect
 import json
 import os
 
@@ -9,7 +10,8 @@ import pandas as pd
 import pytest
 
 from likelihood.common.errors import InputError
-from likelihood.detection import verdicts
+from likelihood.detection import archive, verdicts
+from likelihood.detection.report import Report
 from tests.helpers import files
 
 ROWS = pd.DataFrame({"image": ["a", "b"], "flagged": [True, False], "glow.bits_per_dim": [1.25, 2.0], "glow.x.p": [0.01, 0.7]})
@@ -112,3 +114,13 @@ def test_no_standard_output_is_one_sentence(monkeypatch):
     monkeypatch.setattr("sys.stdout", None)
     with pytest.raises(InputError, match="the standard output is closed: leave it open, or name a file with --output"):
         verdicts.Lines()
+
+
+def test_a_file_that_does_not_say_how_it_ends_cannot_be_made(tmp_path):
+    class Endless(verdicts.Whole):
+        suffixes = (".txt",)
+
+    with pytest.raises(TypeError, match="abstract"):
+        Endless(tmp_path / "x.txt")
+    assert files(tmp_path) == []
+    assert not any(map(inspect.isabstract, (verdicts.Table, archive.Written, Report)))

@@ -79,8 +79,7 @@ def look(folder: Path) -> tuple[list[Picture], list[str]]:
                 f"{shown(path)} holds arrays, which are declared by hand (data/own/README.md): name a folder of pictures"
             )
         try:
-            if any("\udc80" <= letter <= "\udcff" for letter in str(path.relative_to(folder))):  # a byte that is no UTF-8
-                raise InputError(f"{shown(path)} has a name that is not UTF-8, which DVC cannot hash: rename it")
+            pictures.encoded(path, folder)
             found.append(read(path))
         except InputError as error:
             faults.append(str(error))
@@ -177,7 +176,8 @@ def duration(values: dict[str, Any], name: str) -> str:
             share = ours["height"] * ours["width"] / (height * width)
             factor = f"{share:,.0f}" if share >= 10.0 else f"{share:.2g}"
             times = f"{factor} times " if factor != "1" else ""
-            return f", which takes about {times}as long as benchmark {other} with its {height}×{width} pixels"
+            compared = f"about {times}as long as benchmark {other} with its {height}×{width} pixels"
+            return f", which takes {compared} (docs/pipeline.md says how long that is)"
     return ""
 
 

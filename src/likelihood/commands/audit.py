@@ -51,10 +51,11 @@ def load_lock(root: Path) -> dict[str, Any]:
 
 
 def output(*command: str, folder: Path) -> str:
-    """What a command prints; InputError with its last line when it fails."""
+    """What a command prints; InputError with the command and its last line when it fails."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise InputError(f"{' '.join(command[-3:])} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        called = " ".join(command).removeprefix(f"{sys.executable} -m ")
+        raise InputError(f"{called} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return done.stdout
 
 

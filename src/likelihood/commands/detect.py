@@ -16,11 +16,11 @@ from tqdm import tqdm
 from likelihood.common import counts, images, params
 from likelihood.common.errors import InputError
 from likelihood.data import pictures
-from likelihood.data.pictures import Shape, lossy, said, shown
+from likelihood.data.pictures import Shape, lossy, shown
 from likelihood.detection import decisions
 from likelihood.detection.command import FAILED
 from likelihood.detection.report import Report
-from likelihood.detection.verdicts import Batch, Lines, Maps, Output, Table, present
+from likelihood.detection.verdicts import Batch, Lines, Maps, Output, Table, declared, present
 
 if TYPE_CHECKING:  # PyTorch takes seconds: it is imported once all that can be wrong without it has been looked at
     from likelihood.detection.detector import Detector
@@ -68,9 +68,10 @@ def read(path: Path, shape: Shape) -> Iterator[Named]:
             for number, image in enumerate(pictures.array(path, shape, "the models know")):
                 yield Named(f"{shown(path)}[{number}]", image)
         else:
+            compressed = lossy(path)  # now, for all of its pictures: the file may be moved while they are judged
             for name, picture in pictures.read(path):
                 pixels = np.asarray(pictures.fit(picture, shape.size, shape.mode))
-                yield Named(name, pixels, resized=picture.size != shape.size, lossy=lossy(path))
+                yield Named(name, pixels, resized=picture.size != shape.size, lossy=compressed)
     except InputError as error:
         yield Named(shown(path), None, str(error))
 
@@ -106,9 +107,11 @@ class Seen:
 
     Arguments:
         prepared: shares of the pictures trained on that were `resized` and `lossy`.
+        grouped: whether images are flagged in groups.
     """
 
-    def __init__(self, prepared: dict[str, float]) -> None:
+    def __init__(self, prepared: dict[str, float], grouped: bool = False) -> None:
+        self.grouped = grouped
         self.flagged = self.images = self.unlike = 0
         self.skipped: list[str] = []  # why, of each
         self.kinds = {what: 0 for what, share in prepared.items() if share <= MOST}  # what the training set was not
@@ -128,6 +131,8 @@ class Seen:
         """What makes the verdicts doubtful."""
         if alike := self.alike.sentence():
             yield f"{alike} once converted"
+        if self.grouped and self.skipped:
+            yield "skipped files are in no group: groups after the first of them hold other images than if it could be read"
         if self.unlike > MOST * self.images:
             words = {"resized": "had to be resized", "lossy": "are of lossy formats"}
             much = " and ".join(f"{count} {words[what]}" for what, count in self.kinds.items() if count)
@@ -155,27 +160,21 @@ class Mapped:
 
 def load(file: Path | None, benchmark: str | None, models: list[str] | None = None, score: str | None = None) -> "Detector":
     """The detector of a file, or of a benchmark. InputError where it or a file of it is missing or damaged."""
-    if file is not None:
-        present(file)
-    if benchmark is not None:  # likewise before PyTorch is imported
-        params.of_benchmark(params.load(project() / params.FILE), benchmark)
+    place = file or project()
+    if benchmark is None:
+        present(place)
+    else:
+        declared(place, benchmark)
     import torch
 
     from likelihood.detection.detector import Detector
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        detector = Detector.load(file or project(), benchmark, models, score, device)
-        others = detector.other_codecs()
-    except InputError:
-        raise
-    except (ValueError, LookupError, TypeError) as error:
-        place = f"data/detectors/{benchmark}"
-        reason = said(error, Path(place))
-        raise InputError(f"{place} is damaged ({reason}): delete it and run `dvc checkout` or `dvc repro`") from None
-    if others:
+    detector = Detector.load(place, benchmark, models, score, device)
+    if others := detector.other_codecs():
         known = ", ".join(f"{name} ({detector.facts['codecs'][name]})" for name in others)
-        print(f"warning: calibrated with other versions of {known}: install these, or run `dvc repro`", file=sys.stderr)
+        ways = "install these" if file else "install these, or run `dvc repro`"
+        print(f"warning: calibrated with other versions of {known}, so p may be slightly off: {ways}", file=sys.stderr)
     return detector
 
 
@@ -203,9 +202,13 @@ def decided(detector: "Detector", rate: float | None, fdr: float | None, group: 
 
 
 def project() -> Path:
-    """The folder of the project: the current one, or else that which this package lies in."""
-    here, source = Path.cwd(), Path(__file__).resolve().parents[3]
-    return here if (here / params.FILE).exists() or not (source / params.FILE).exists() else source
+    """The folder of the project: the current one, or else that which this package lies in.
+
+    Every project of DVC has a params.yaml, but only one of this kind has benchmarks in it.
+    """
+    here, source = Path(), Path(__file__).resolve().parents[3]
+    ours = (here / params.FILE).exists() and "benchmarks" in params.load(here / params.FILE)
+    return here if ours or not (source / params.FILE).exists() else source
 
 
 def fraction(name: str, value: float | None) -> None:
@@ -234,8 +237,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError(f"there is no map of {' and '.join(lacking)}, whose terms have no places: use another --model")
         from likelihood.detection.detector import BATCH
 
-        seen, group = Seen(detector.facts["prepared"]), arguments.group or 1
-        with closing(judged(detector, found, seen, group * max(1, BATCH // group))) as every:
+        seen, group = Seen(detector.facts["prepared"], bool(arguments.group)), arguments.group or 1
+        scores = None if arguments.output else [detector.score]  # a file has all of them
+        with closing(judged(detector, found, seen, group * max(1, BATCH // group), scores)) as every:
             for batch in decision(every):
                 for output in [*outputs, *([report] if report else [])]:
                     output.add(batch)
@@ -251,16 +255,16 @@ def run(arguments: argparse.Namespace) -> int:
     return FAILED if seen.skipped else FLAGGED if seen.flagged else 0
 
 
-def judge(detector: "Detector", good: list[Named]) -> Batch:
-    """What is known of images that could be read; none is flagged yet."""
+def judge(detector: "Detector", good: list[Named], scores: list[str] | None) -> Batch:
+    """What is known of images that could be read, by these scores or by all; none is flagged yet."""
     x = images.to_network(np.stack([image.pixels for image in good]))
-    table = detector.table(x)
+    table = detector.table(x, scores)
     table.insert(0, "image", [image.name for image in good])
     return Batch(table, detector.score, x, Mapped(detector, x))
 
 
-def judged(detector: "Detector", found: list[Path], seen: Seen, size: int) -> Iterator[Batch]:
-    """Judge the images of files, so many at a time, count them, and name what is skipped."""
+def judged(detector: "Detector", found: list[Path], seen: Seen, size: int, scores: list[str] | None) -> Iterator[Batch]:
+    """Judge the images of files, so many at a time, by these scores or by all; count them, and name what is skipped."""
     with closing(batches(found, detector.shape, size)) as every, closing(ahead(every)) as read_ahead:
         for batch in read_ahead:
             for bad in (image for image in batch if image.pixels is None):
@@ -268,4 +272,4 @@ def judged(detector: "Detector", found: list[Path], seen: Seen, size: int) -> It
                 seen.skipped.append(bad.fault)
             if good := [image for image in batch if image.pixels is not None]:
                 seen.add(good)
-                yield judge(detector, good)
+                yield judge(detector, good, scores)

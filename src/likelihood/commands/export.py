@@ -11,10 +11,9 @@ import pandas as pd
 from likelihood.commands.audit import output
 from likelihood.commands.detect import load, project
 from likelihood.common.errors import InputError
-from likelihood.common.params import MODELS
 from likelihood.data import base as data
 from likelihood.detection import archive
-from likelihood.evaluation.results import ALL_MODELS
+from likelihood.evaluation.results import ALL_MODELS, row_name
 from likelihood.figures.titles import set_title
 
 SCORE = "code_kde"  # of all models, the one that flags by default
@@ -34,14 +33,21 @@ def _here(path: Path) -> Path:
     return path
 
 
-def metrics(root: Path, benchmark: str) -> dict[str, Any]:
-    """What was measured of a detector: likelihoods, false alarms on test images, and AUROC by out-set."""
-    likelihoods = json.loads(_here(root / "metrics" / benchmark / "ood" / "metrics.json").read_text(encoding="utf-8"))
+def metrics(root: Path, benchmark: str, models: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What was measured of a detector: likelihoods by unit and row, false alarms on test images, and AUROC by out-set.
+
+    `models` are those of its detector.json. Raises InputError where a file of results is missing.
+    """
+    summary = json.loads(_here(root / "metrics" / benchmark / "ood" / "metrics.json").read_text(encoding="utf-8"))
     alarms = table(root / "metrics" / "detectors" / f"{benchmark}.csv", model=ALL_MODELS, score=SCORE)
     found = table(root / "metrics" / "scores" / f"{benchmark}.csv", model=ALL_MODELS, score=SCORE)
+    likelihoods: dict[str, dict[str, dict[str, float]]] = {}
+    for model, facts in models.items():
+        row, unit = row_name(model, facts), facts["unit"]
+        likelihoods.setdefault(unit, {})[row] = {name: summary[row][unit][name] for name in ("train", "test")}
     return {
         "score": f"{ALL_MODELS}.{SCORE}",
-        "bits_per_dim": {model: {key: likelihoods[model]["bits_per_dim"][key] for key in ("train", "test")} for model in MODELS},
+        **likelihoods,
         "false_alarms": alarms.to_dict("records"),
         "detection": found.to_dict("records"),
     }
@@ -69,7 +75,7 @@ def members(root: Path, benchmark: str, loaded: dict[str, bytes]) -> dict[str, b
         "trained_on": images,
         "shape": facts["shape"],
         "intended_use": archive.USE,
-        "metrics": metrics(root, benchmark),
+        "metrics": metrics(root, benchmark, facts["models"]),
         "codecs": facts["codecs"],
         "commit": commit(root),
     }

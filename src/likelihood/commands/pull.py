@@ -15,6 +15,7 @@ from dvc.repo import Repo
 from tqdm import tqdm
 
 from likelihood.commands.audit import load_lock
+from likelihood.commands.entries import temporary
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 
@@ -42,14 +43,17 @@ class File(NamedTuple):
 
 
 def outputs(lock: dict[str, Any], benchmark: str) -> dict[str, str]:
-    """MD5 by path of the shared outputs of a benchmark's cells; InputError naming the benchmarks there are."""
+    """MD5 by path of the shared outputs of a benchmark's cells; InputError where there are none, or no such benchmark."""
     cells = {name: entry for name, entry in lock.items() if name.partition("@")[2].split("-")[0] == benchmark}
     if not cells:
         known = sorted({name.partition("@")[2].split("-")[0] for name in lock if "@" in name})
         raise InputError(f"dvc.lock has no results of {benchmark!r}; it has those of {', '.join(known) or 'none'}")
     heads = tuple(head.format(benchmark) for head in SHARED)
     found = {out["path"]: out["md5"] for entry in cells.values() for out in entry.get("outs", [])}
-    return {path: md5 for path, md5 in found.items() if path.startswith(heads)}
+    shared = {path: md5 for path, md5 in found.items() if path.startswith(heads)}
+    if not shared:
+        raise InputError(f"dvc.lock has no results of {benchmark!r} that are shared: run `dvc repro` to train its models")
+    return shared
 
 
 class Remote:
@@ -92,9 +96,9 @@ def bring(remote: Remote, file: File) -> bool:
             raise InputError(f"{file.path} differs from what dvc.lock names and is nowhere else: move it away, then pull again")
     content = remote.read(file.md5)
     file.path.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.path.with_name(f".{file.path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, file.path)
+    with temporary(file.path.with_name(f".{file.path.name}.partial")) as partial:
+        partial.write_bytes(content)
+        os.replace(partial, file.path)
     return True
 
 
@@ -107,14 +111,14 @@ def run(arguments: argparse.Namespace) -> int:
     with tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:
         for path, md5 in bar:
             try:
-                files = remote.files(path, md5)
-                count += len(files)
-                brought += sum(bring(remote, file) for file in files)
+                for file in remote.files(path, md5):
+                    brought += bring(remote, file)
+                    count += 1
             except MissingError:
                 lacking.append(path)
     for path in lacking:
-        stage.say(f"note: {path} is not shared")
-    print(f"{brought} of {count} files brought; the others were here")
-    if len(lacking) == len(wanted):
+        stage.say(f"note: {path} is not shared, or not all of it")
+    if not count:
         raise InputError("the remote has none of these results: push them from where they were made")
+    print(f"{brought} of {count} files brought; the others were here")
     return 0

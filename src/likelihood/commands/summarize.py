@@ -16,7 +16,7 @@ import dvc.api
 
 from likelihood.common.errors import InputError
 from likelihood.docs import markdown
-from likelihood.figures.titles import AXIS, model_title, set_title
+from likelihood.figures.titles import AXIS, row_title, set_title
 
 HEADS = ("benchmark", "model", "out-set", "bits/dim test", "bits/dim out-set", "AUROC of −log p")
 METRICS = "metrics/{}/ood/metrics.json"
@@ -67,12 +67,11 @@ def rows(benchmark: str, by_seed: list[dict[str, Any]]) -> Iterator[tuple[str, .
     found = [metrics[benchmark] for metrics in by_seed]
     for model in (model for model in found[0] if model != "images"):
         unit = next(unit for unit in AXIS if unit in found[0][model])
-        title = model_title(model) + ("" if unit == "bits_per_dim" else " (binarised)")
         test = spread([metrics[model][unit]["test"] for metrics in found])
         for out in (name for name in found[0][model] if name != unit):
             likelihood = spread([metrics[model][unit][out] for metrics in found])
             auroc = spread([metrics[model][out]["auroc"] for metrics in found])
-            yield benchmark, title, set_title(out), test, likelihood, auroc
+            yield benchmark, row_title(model, unit), set_title(out), test, likelihood, auroc
 
 
 def table(groups: dict[Settings, dict[int, dict[str, Any]]]) -> str:

@@ -7,11 +7,12 @@ a GPU or other versions round differently, and training amplifies that, at most 
 
     |here − committed| ≤ max(4 s, floor),    floor = 0.02 bits/dim or 0.01 of AUROC,
 
-with s the committed standard deviation of that number over seeds (metrics/scores/<benchmark>/<model>_seeds); without one, 0.05 is
+with s the committed standard deviation of that number over seeds (metrics/scores/<benchmark>/<variant>); without one, 0.05 is
 allowed. Exit status 1 when a number is further off.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import tempfile
@@ -31,12 +32,12 @@ KEYS = ["quantity", "model", "score", "set"]
 
 def numbers(folder: Path, benchmark: str) -> pd.DataFrame:
     """The numbers of a folder's metrics that are compared: columns quantity, model, score, set, value."""
-    summary = pd.read_json(folder / "metrics" / benchmark / "ood" / "metrics.json", typ="series")
+    summary = json.loads((folder / "metrics" / benchmark / "ood" / "metrics.json").read_text(encoding="utf-8"))
     rows = []
-    for model in (model for model in summary.index if model != "images"):
+    for model in (model for model in summary if model != "images"):
         unit = next(unit for unit in AXIS if unit in summary[model])
         rows += [("likelihood", model, "log_prob", name, value) for name, value in summary[model][unit].items()]
-    table = pd.read_csv(folder / "metrics" / "scores" / f"{benchmark}.csv", keep_default_na=False)  # "none" is a model's name
+    table = pd.read_csv(folder / "metrics" / "scores" / f"{benchmark}.csv")
     rows += [("auroc", *row) for row in table[["model", "score", "out", "auroc"]].itertuples(index=False)]
     return pd.DataFrame(rows, columns=[*KEYS, "value"])
 
@@ -44,9 +45,9 @@ def numbers(folder: Path, benchmark: str) -> pd.DataFrame:
 def deviations(folder: Path, benchmark: str) -> pd.DataFrame:
     """The committed standard deviations over seeds: columns quantity, model, score, set, std."""
     parts = [pd.DataFrame(columns=[*KEYS, "std"])]
-    for seeds in sorted((folder / "metrics" / "scores" / benchmark).glob("*_seeds")):
-        likelihoods = pd.read_csv(seeds / "likelihoods.csv").assign(quantity="likelihood", score="log_prob")
-        aurocs = pd.read_csv(seeds / "seeds.csv").assign(quantity="auroc").rename(columns={"out": "set", "auroc_std": "std"})
+    for seeds in sorted((folder / "metrics" / "scores" / benchmark).glob("*/seeds.csv")):
+        likelihoods = pd.read_csv(seeds.with_name("likelihoods.csv")).assign(quantity="likelihood", score="log_prob")
+        aurocs = pd.read_csv(seeds).assign(quantity="auroc").rename(columns={"out": "set", "auroc_std": "std"})
         parts += [likelihoods[[*KEYS, "std"]], aurocs[[*KEYS, "std"]]]
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 

@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         while not end:
             ready = arrivals.settled(time.monotonic())
-            for batch in decision(judged(detector, ready, seen, BATCH)) if ready else ():
+            for batch in decision(judged(detector, ready, seen, BATCH, [detector.score])) if ready else ():
                 lines.add(batch)
                 seen.flagged += int(batch.table["flagged"].sum())
                 for name, score in zip(batch.table["image"], batch.table[batch.score], strict=True):

@@ -78,14 +78,12 @@ class Own:
     def hashable(self) -> None:
         """InputError naming what DVC cannot hash: a link to a folder, a pipe, a link to nothing, a name that is not UTF-8."""
         for path in (self.folder, *sorted(self.folder.rglob("*"))):
-            name = shown(path)
             if path.is_symlink() and path.is_dir():
                 hidden = "is a link to a folder, behind which DVC does not look"
-                raise InputError(f"{name} {hidden}: put the pictures there, or link each")
+                raise InputError(f"{shown(path)} {hidden}: put the pictures there, or link each")
             if not path.is_dir() and path != self.folder:
                 pictures.regular(path)
-            if any("\udc80" <= letter <= "\udcff" for letter in path.name):  # how Python keeps a byte that is no UTF-8
-                raise InputError(f"{name} has a name that is not UTF-8, which DVC cannot hash: rename it")
+            pictures.encoded(path, self.folder.parent)
 
     def _files(self) -> list[Path]:
         name = shown(self.folder)

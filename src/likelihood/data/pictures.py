@@ -136,6 +136,12 @@ def regular(path: Path) -> None:
     raise InputError(f"{shown(path)} cannot be read ({reason}): replace or remove it")
 
 
+def encoded(path: Path, folder: Path) -> None:
+    """InputError unless the path of a file, as seen from a folder above it, is UTF-8; DVC cannot hash it otherwise."""
+    if any(map(_byte, str(path.relative_to(folder)))):
+        raise InputError(f"{shown(path)} has a name that is not UTF-8, which DVC cannot hash: rename it")
+
+
 def read(path: Path) -> Iterator[tuple[str, Image.Image]]:
     """The pictures of a file, one at a time, turned as their EXIF orientation says; named `film.gif[1]` where there are several.
 
@@ -188,7 +194,7 @@ def fit(picture: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
 
 
 class Alike:
-    """Counts pictures that share their pixels with another, by 16 bytes each."""
+    """Counts pictures that share their pixels with another, by a hash of 16 bytes."""
 
     def __init__(self) -> None:
         self._seen: Counter[bytes] = Counter()
@@ -242,8 +248,12 @@ def _picture(file: ImageFile, bits: int, name: str) -> Image.Image:
 
 
 def lossy(path: Path) -> bool:
-    """Whether the format loses something: JPEG, AVIF and HEIF do, WebP and JPEG 2000 unless asked not to."""
-    with path.open("rb") as file:
+    """Whether the format loses something: JPEG, AVIF and HEIF do, WebP and JPEG 2000 unless asked not to.
+
+    InputError naming a file that cannot be read.
+    """
+    regular(path)
+    with _decoding(path, shown(path)), path.open("rb") as file:
         head = file.read(HEAD)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return b"VP8L" not in head
@@ -271,6 +281,10 @@ def _printable(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    # Python keeps a byte that is no UTF-8 as a lone surrogate of this range.
-    errors = "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass"
+    errors = "surrogateescape" if _byte(character) else "surrogatepass"
     return repr(character.encode("utf-8", errors))[2:-1]
+
+
+def _byte(character: str) -> bool:
+    """Whether a character of a name stands for a byte that is no UTF-8: Python keeps it as a lone surrogate of this range."""
+    return "\udc80" <= character <= "\udcff"

@@ -107,7 +107,7 @@ def answer(main: Callable[[], int]) -> int:
         print("error: there is not enough memory: end other programs, or name fewer images", file=sys.stderr)
         return FAILED
     except ModuleNotFoundError as error:
-        print(f"error: {error}: use the Python of .venv, which `make repro` makes", file=sys.stderr)
+        print(f"error: {error}: install this package again, or use the Python of a clone's .venv", file=sys.stderr)
         return FAILED
     except BaseException as error:
         text = stage.sentence(error)

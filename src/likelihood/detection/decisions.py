@@ -2,7 +2,7 @@
 
     Rate     p ≤ α                        α of the images like those trained on are flagged
     Fdr      p ≤ p_(k), the largest k with p_(k) ≤ k q / m, of the m images' p in order [1]
-             on average at most q of the images that are flagged are like those trained on
+             on average, at most a share q of the flagged images is like those trained on
     Group    P = (1 + #{b : G(S_b) ≥ G(S_0)}) / (1 + B) ≤ α,    G(S) = -Σ_{i in S} log r_i / N,    r_i = #{j : s_j ≥ s_i}
              α of the groups of images like those trained on are flagged
 
@@ -56,7 +56,7 @@ class Rate:
         self.limit: float | None = rate
         self.rate = rate
         self.said = f"at a rate of false alarms of {rate:g}"
-        self.meaning = f"The rate of false alarms is {rate:g}: so many images like those trained on are flagged too."
+        self.meaning = f"The rate of false alarms is {rate:g}: this share of images like those trained on is flagged too."
 
     def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
@@ -71,7 +71,7 @@ class Fdr:
         self.limit: float | None = None
         self.fdr = fdr
         self.said = f"at a false discovery rate of {fdr:g}"
-        share = "of the images that are flagged, at most so many are, on average, like those trained on"
+        share = "on average, at most this share of the flagged images is like those trained on"
         self.meaning = f"The false discovery rate is {fdr:g}: {share}."
 
     def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -91,7 +91,7 @@ class Group:
         self.limit: float | None = None
         self.size, self.rate, self.levels, self.count = size, rate, levels, 0
         self.said = f"in groups of {size}, at a rate of false alarms of {rate:g}"
-        share = f"so many groups of {size} images like those trained on are flagged too"
+        share = f"this share of groups of {size} images like those trained on is flagged too"
         self.meaning = f"The rate of false alarms is {rate:g}: {share}."
 
     def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -13,6 +13,8 @@ References:
     [1] https://scikit-learn.org/stable/modules/outlier_detection.html
 """
 
+import contextlib
+import copy
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -24,13 +26,14 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 
-from likelihood.common import counts, images, params
+from likelihood.common import counts, images
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.common.units import bits_per_dim
 from likelihood.data import pictures
 from likelihood.data.pictures import Shape, said, shown
 from likelihood.detection import archive
+from likelihood.detection.verdicts import declared
 from likelihood.evaluation.calibration import LEVELS, REFERENCE, Calibration, samples
 from likelihood.evaluation.results import ALL_MODELS
 from likelihood.maps.places import has_places, log_prob_map
@@ -131,13 +134,13 @@ class Detector:
         Arguments:
             path: a file of `likelihood export` or `save`; with a benchmark, the folder of the project.
             benchmark: a name of params.yaml.
-            models: names of the models to use, or of one variant of a benchmark; all of the detector by default.
+            models: names of the models to use, or the name of one model or of one variant of a benchmark; all by default.
             score: the one that flags, `<model>.<score>`; by default `code_kde`, of all models together if there are several.
             device: where to compute, as PyTorch names it.
 
         Raises InputError naming what is missing, damaged, of another kind or of a newer version.
         """
-        chosen = list(models or [])
+        chosen = [models] if isinstance(models, str) else list(models or [])
         found = cls._of_file(Path(path), chosen) if benchmark is None else cls._of_benchmark(Path(path), benchmark, chosen)
         for network in found.models.values():
             network.to(device)
@@ -179,27 +182,23 @@ class Detector:
     @classmethod
     def _of_benchmark(cls, root: Path, benchmark: str, chosen: list[str]) -> "Detector":
         """The detector of a benchmark."""
-        trained_on = params.of_benchmark(params.load(root / params.FILE), benchmark)["in"]
+        trained_on = declared(root, benchmark)["in"]
         folder = root / "data" / "detectors" / (f"{benchmark}.{chosen[0]}" if cls.alone(root, benchmark, chosen) else benchmark)
-        try:
+        with _reading(folder, benchmark):
             facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
             if facts.keys() != FACTS:
                 raise InputError(f"{folder} was written by another version of this project: run `dvc repro`, or pull it again")
             if not facts["models"]:
                 raise InputError(f"{chosen[0]} is several models of different seeds, which are no detector: name another")
             chosen = chosen or list(facts["models"])
-            calibration = Calibration.load(folder, [model for model in chosen if model in facts["models"]])
-        except FileNotFoundError as error:
-            raise InputError(
-                f"{error.filename} is not here: name {benchmark} under `run` in params.yaml, then run `dvc pull`,"
-                " or `dvc repro` to train it"
-            ) from None
-        for model in chosen:
-            if model not in facts["models"]:
-                raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
+            for model in chosen:
+                if model not in facts["models"]:
+                    raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
+            found = cls({}, facts, Calibration.load(folder, chosen), trained_on)
+            found.other_codecs(), found.calibration.levels[found.names]  # a KeyError where one is unknown
+            parts = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
         weights = {model: root / "data" / "models" / benchmark / model / "best.safetensors" for model in chosen}
-        found = cls({model: checkpoint.load(path)[1] for model, path in weights.items()}, facts, calibration, trained_on)
-        parts = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
+        found.models = {model: checkpoint.load(path)[1] for model, path in weights.items()}
         parts |= {archive.WEIGHTS.format(model): path.read_bytes() for model, path in weights.items()}
         found.members = archive.complete(parts, {"trained_on": trained_on, **facts})
         return found
@@ -278,13 +277,18 @@ class Detector:
         """-1 for images that are flagged at a rate of false alarms, p <= rate, and 1 for the others: int64 (N,)."""
         return np.where(self.decision_function(x, rate) < 0.0, -1, 1)
 
-    def table(self, x: Images) -> pd.DataFrame:
-        """All that is known of images, one row per image.
+    def table(self, x: Images, scores: Iterable[str] | None = None) -> pd.DataFrame:
+        """What is known of images, one row per image.
 
         `<model>.bits_per_dim` (`binary_bits_per_dim` of binarised images), lower is more likely; `<model>.<score>`, higher is
         more outlying; `<model>.<score>.p` in (0, 1], lower is more outlying.
+
+        Arguments:
+            x: the images.
+            scores: those of `names` that are wanted; all by default.
         """
-        return pd.concat([self._table(batch) for batch in batches(x, self.shape)], ignore_index=True)
+        wanted = self.names if scores is None else list(scores)
+        return pd.concat([self._table(batch, wanted) for batch in batches(x, self.shape)], ignore_index=True)
 
     def too_small(self, rate: float) -> str:
         """Why the calibration images cannot tell a rate of false alarms; nothing where they can."""
@@ -304,31 +308,56 @@ class Detector:
         return levels[np.searchsorted(p, rate, side="right") - 1]
 
     def _column(self, x: Images, name: str) -> np.ndarray:
-        """A column of `table`; of a batch nothing else is kept."""
-        return np.concatenate([self._table(batch)[name].to_numpy(np.float64, copy=True) for batch in batches(x, self.shape)])
+        """A column of `table`, of the score that flags; of a batch nothing else is kept."""
+        tables = (self._table(batch, [self.score]) for batch in batches(x, self.shape))
+        return np.concatenate([table[name].to_numpy(np.float64, copy=True) for table in tables])
 
-    def maps(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """By model, how much each pixel of uint8 images x (N, C, H, W) contributes to log_prob: (N, H, W) in nats."""
-        found = {}
-        for model, network in self.models.items():
-            draws, step = self.facts["models"][model]["draws"], network.core_batch
-            parts = [log_prob_map(network, torch.from_numpy(x[k : k + step]), draws) for k in range(0, len(x), step)]
-            found[model] = torch.cat(parts).cpu().numpy()
-        return found
+    def maps(self, x: Images) -> dict[str, np.ndarray]:
+        """By model, how much each pixel of images contributes to log_prob: (N, H, W) in nats.
+
+        Raises InputError also for a model without places (`unmapped`).
+        """
+        parts: dict[str, list[torch.Tensor]] = {model: [] for model in self.models}
+        for batch in batches(x, self.shape):
+            for model, network in self.models.items():
+                draws, step = self.facts["models"][model]["draws"], network.core_batch
+                starts = range(0, len(batch), step)
+                parts[model] += [log_prob_map(network, torch.from_numpy(batch[k : k + step]), draws) for k in starts]
+        return {model: torch.cat(found).cpu().numpy() for model, found in parts.items()}
 
     def unmapped(self) -> list[str]:
         """The models that do not say where their likelihood arises, and so have no maps."""
         return [model for model, network in self.models.items() if not has_places(network)]
 
-    def _table(self, x: np.ndarray) -> pd.DataFrame:
+    def _table(self, x: np.ndarray, scores: list[str]) -> pd.DataFrame:
         """`table` of a batch of uint8 images (N, C, H, W)."""
         found = {model: statistics(network, x, self.facts["models"][model]["draws"]) for model, network in self.models.items()}
         columns = {}
         for model, network in self.models.items():
             nats = found[model]["log_prob"].to_numpy()
             columns[f"{model}.{network.unit}"] = bits_per_dim(nats, network.dims)
-        judged = self.calibration.judged(samples(x, complexity.lengths(x), found))
+        calibration = copy.copy(self.calibration)
+        calibration.judges = {name: self.calibration.judges[name] for name in scores}
+        judged = calibration.judged(samples(x, complexity.lengths(x), found))
         return pd.concat([pd.DataFrame(columns), judged], axis=1)
+
+
+@contextlib.contextmanager
+def _reading(folder: Path, benchmark: str) -> Iterator[None]:
+    """Make an InputError that names the folder, or the file that is missing, of what goes wrong while a detector is read."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{error.filename} is not here: name {benchmark} under `run` in params.yaml, then run `dvc pull`,"
+            " or `dvc repro` to train it"
+        ) from None
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        # Of damaged files Arrow raises OSErrors as well; only those of the system have a number.
+        if isinstance(error, InputError) or getattr(error, "errno", None) is not None:
+            raise
+        reason = said(error, folder)
+        raise InputError(f"{shown(folder)} is damaged ({reason}): delete it and run `dvc checkout` or `dvc repro`") from None
 
 
 def statistics(network: LikelihoodModel, x: np.ndarray, draws: int) -> pd.DataFrame:

@@ -63,9 +63,12 @@ class Report(Whole):
         self.score = ""
         self.described: dict[str, Any] = {}
         self.units: dict[str, Unit] = {}  # by model
+        self.colour = False
 
     def add(self, batch: Batch) -> None:
         """Count all images of a batch and keep the most outlying."""
+        from jinja2.utils import htmlsafe_json_dumps
+
         from likelihood.scores.complexity import pixels_of
 
         table = batch.table
@@ -73,7 +76,7 @@ class Report(Whole):
         self.score, self.images, self.flagged = batch.score, self.images + len(p), self.flagged + int(table["flagged"].sum())
         # A p at an edge belongs to the left, as one that equals the rate is flagged.
         self.histogram += np.bincount(np.searchsorted(EDGES, p, side="left") - 1, minlength=BINS)
-        self.units = batch.units()
+        self.units, self.colour = batch.units(), batch.pixels.shape[1] > 1
         ranks = [(-float(one), float(score), -next(self.counter)) for one, score in zip(p, table[batch.score], strict=True)]
         rows = np.array([row for row, rank in enumerate(ranks) if not self.full() or rank > self.kept[0].rank], dtype=int)
         if not len(rows):
@@ -89,7 +92,7 @@ class Report(Whole):
                 "image": encoded(Image.fromarray(pixels_of(image))),
                 "maps": {model: encoded(picture(each[number], len(image), self.units[model])) for model, each in maps.items()},
             }
-            size = len(entry["image"]) + sum(map(len, entry["maps"].values()))
+            size = len(htmlsafe_json_dumps(entry))  # as the page has it
             heapq.heappush(self.kept, Kept(ranks[row], entry, size))
             self.size += size
             while len(self.kept) > MOST or (self.size > BYTES and len(self.kept) > 1):
@@ -137,6 +140,7 @@ class Report(Whole):
             images=self.images,
             listed=len(entries),
             meaning=self.decision.meaning,
+            colour=self.colour,
             **self.described,
         )
         self.file.write(page)

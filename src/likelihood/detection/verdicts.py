@@ -12,16 +12,17 @@ import os
 import re
 import shutil
 import sys
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from likelihood.common import params
 from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
 from likelihood.data.pictures import shown
@@ -38,6 +39,20 @@ def present(path: Path) -> None:
     """InputError unless a detector's file is there; asked before PyTorch is imported, which takes seconds."""
     if not path.is_file():
         raise InputError(f"{shown(path)} is not a file: name one that `likelihood export` or `Detector.save` wrote")
+
+
+def declared(root: Path, benchmark: str) -> dict[str, Any]:
+    """A benchmark's entry in the params.yaml of a project's folder, root; asked before as well.
+
+    Raises InputError where there is no such file or benchmark, and where the file is of another project: all of DVC's have one.
+    """
+    values = params.load(root / params.FILE)
+    if "benchmarks" not in values:
+        raise InputError(
+            f"{shown(root / params.FILE)} has no benchmarks, so it is of another project:"
+            " use the folder of a clone, or a detector's file"
+        )
+    return params.of_benchmark(values, benchmark)
 
 
 class Batch(NamedTuple):
@@ -100,7 +115,7 @@ class Lines:
             ) from None
 
 
-class Whole:
+class Whole(ABC):
     """A file that is written whole or not at all.
 
     Whatever stands against it is found when it is made. Of two runs that write the same file at once the second is refused: the
@@ -154,10 +169,6 @@ class Whole:
 
     def __enter__(self) -> Self:
         return self
-
-    @abstractmethod
-    def add(self, batch: Batch) -> None:
-        """Take some rows."""
 
     @abstractmethod
     def end(self) -> None:
@@ -272,4 +283,4 @@ class Maps:
                 unfinished.places.discard(self.partial)
 
 
-Output = Lines | Whole | Maps
+Output = Lines | Table | Maps

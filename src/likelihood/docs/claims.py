@@ -52,6 +52,10 @@ class Results(NamedTuple):
         """Those that have results, in the order of params.yaml."""
         return [name for name in self.entries if name in self.summary]
 
+    def models(self, benchmark: str) -> list[str]:
+        """The models of a benchmark whose images are not binarised: those of others have rows of other names."""
+        return [model for model in MODELS if model in self.summary[benchmark]]
+
     def pair(self, benchmark: str, out: str) -> str:
         """The title of a pair."""
         return f"{set_title(self.entries[benchmark]['in'])} → {set_title(out)}"
@@ -76,7 +80,7 @@ def asymmetric(results: Results) -> Iterator[Finding]:
 
 def _compared(results: Results, swapped: bool) -> Iterator[Finding]:
     for benchmark, out in results.pairs(swapped):
-        for model in (model for model in MODELS if model in results.summary[benchmark]):
+        for model in results.models(benchmark):
             found = results.summary[benchmark][model]
             bits, auroc = found["bits_per_dim"], found[out]["auroc"]
             text = f"{bits['test']:.3f} and {bits[out]:.3f} bits/dim, AUROC {auroc:.3f}"
@@ -135,7 +139,7 @@ def training(results: Results) -> Iterator[Finding]:
 def overfitting(results: Results) -> Iterator[Finding]:
     """Whether train and test images differ by less than a tenth of the gap to the out-set."""
     for benchmark, out in results.pairs():
-        for model in (model for model in MODELS if model in results.summary[benchmark]):
+        for model in results.models(benchmark):
             bits = results.summary[benchmark][model]["bits_per_dim"]
             near, far = abs(bits["train"] - bits["test"]), abs(bits[out] - bits["test"])
             text = f"train and test differ by {near:.3f} bits/dim, test and out-set by {far:.3f}"
@@ -162,8 +166,9 @@ def made(results: Results) -> Iterator[Finding]:
     """Whether a constant image is more likely than any set, and noise less likely."""
     for benchmark in results.benchmarks():
         found = results.read(benchmark, "claims/explain.json")
-        for model, levels in (found or {}).get("constants", {}).items():
-            bits = results.summary[benchmark][model]["bits_per_dim"]
+        constants = (found or {}).get("constants", {})
+        for model in (model for model in results.models(benchmark) if model in constants):
+            levels, bits = constants[model], results.summary[benchmark][model]["bits_per_dim"]
             if "noise" not in bits:
                 continue
             pictures = [value for name, value in bits.items() if name not in ("noise", "constant")]
@@ -207,8 +212,8 @@ def entropy(results: Results) -> Iterator[Finding]:
     """Whether sets of smaller compressed size are more likely: rank correlation over pictures, constants and noise."""
     for benchmark in results.benchmarks():
         found = results.read(benchmark, "claims/explain.json")
-        for model in MODELS if found else ():
-            bits = results.summary[benchmark][model].get("bits_per_dim", {})
+        for model in results.models(benchmark) if found else ():
+            bits = results.summary[benchmark][model]["bits_per_dim"]
             names = [name for name in found["code"] if name in bits]
             table = pd.DataFrame({"code": [found["code"][n] for n in names], "model": [bits[n] for n in names]})
             rank = table.corr("spearman").loc["code", "model"]

@@ -1,0 +1,43 @@
+"""Which numbers `likelihood verify` compares, and where it finds their spread over seeds."""
+
+import json
+
+import pandas as pd
+
+from likelihood.commands import verify
+
+
+def spread(folder, std):
+    """The tables of a variant of several seeds."""
+    folder.mkdir(parents=True)
+    (folder / "likelihoods.csv").write_text(f"model,set,std\nglow,test,{std}\n")
+    (folder / "seeds.csv").write_text(f"model,score,out,auroc_std\nglow,log_prob,mnist,{std}\n")
+
+
+def test_a_spread_is_that_of_any_variant_of_several_seeds_and_of_no_other(tmp_path):
+    place = tmp_path / "metrics/scores/toy"
+    spread(place / "glow_again", 0.25)
+    (place / "glow_without_seeds").mkdir()
+    (place / "glow_without_seeds/scores.csv").write_text("model,score,out,auroc\n")
+    found = verify.deviations(tmp_path, "toy")
+    assert list(found["std"]) == [0.25, 0.25]
+    assert list(found["quantity"]) == ["likelihood", "auroc"]
+    assert len(verify.deviations(tmp_path, "other")) == 0
+
+
+def test_the_numbers_are_likelihoods_in_each_model_s_unit_and_areas_also_without_a_model(tmp_path):
+    (tmp_path / "metrics/toy/ood").mkdir(parents=True)
+    rows = {
+        "vae_binarised": {"binary_bits_per_dim": {"test": 0.1}},
+        "glow": {"bits_per_dim": {"test": 3.0}},
+        "images": {"test": 5},
+    }
+    (tmp_path / "metrics/toy/ood/metrics.json").write_text(json.dumps(rows))
+    (tmp_path / "metrics/scores").mkdir()
+    (tmp_path / "metrics/scores/toy.csv").write_text("model,score,out,auroc\nnone,mean,mnist,0.5\n")
+    expected = [
+        ("likelihood", "vae_binarised", "log_prob", "test", 0.1),
+        ("likelihood", "glow", "log_prob", "test", 3.0),
+        ("auroc", "none", "mean", "mnist", 0.5),
+    ]
+    pd.testing.assert_frame_equal(verify.numbers(tmp_path, "toy"), pd.DataFrame(expected, columns=[*verify.KEYS, "value"]))
