@@ -69,7 +69,7 @@ def test_what_is_the_basis_of_these_is_allowed():
     assert refusal(base()) is None
 
 
-@pytest.mark.parametrize("name", ["a b", "../up", "$(ls)", "-x", "", "ü", "a.b", "a/b", "scores", "claims", "x" * 101, 7])
+@pytest.mark.parametrize("name", ["a b", "../up", "$(ls)", "-x", "", "ü", "a.b", "a/b", "a-b", "scores", "claims", "x" * 101, 7])
 def test_a_benchmark_s_name_is_one_that_files_and_commands_can_have(name):
     values = base()
     values["benchmarks"] = {name: ENTRY}
@@ -78,10 +78,18 @@ def test_a_benchmark_s_name_is_one_that_files_and_commands_can_have(name):
     assert f"benchmarks.{name} must be a name of {wanted}" in refusal(values)
 
 
-@pytest.mark.parametrize("name", ["holidays", "CIFAR-10", "a_1", "x" * 100])
+@pytest.mark.parametrize("name", ["holidays", "CIFAR_10", "a_1", "x" * 100])
 def test_other_names_are_allowed(name):
     values = base()
     values["benchmarks"], values["run"] = {name: ENTRY}, [name]
+    assert refusal(values) is None
+
+
+def test_a_family_has_one_variant_of_several_seeds():
+    values = base()
+    values["variants"]["glow_more"] = {"family": "glow", "seeds": [3, 4]}
+    assert "variants.glow_seeds and variants.glow_more are both of several seeds" in refusal(values)
+    del values["variants"]["glow_seeds"]
     assert refusal(values) is None
 
 

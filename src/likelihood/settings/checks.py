@@ -35,8 +35,9 @@ def check(values: dict[str, Any]) -> None:
         raise InputError(f"params.yaml: {sentence(values, unknown)}") from None
     own_sets(values["own"])
     for name in values["benchmarks"]:
-        if not re.fullmatch(r"\w[\w-]{0,99}", name, re.ASCII) or name in TAKEN:
-            allowed = "a name of up to 100 of a-z, A-Z, 0-9, _ and -, and none of"
+        # No -, by which DVC joins the parts of a cell's name.
+        if not re.fullmatch(r"\w{1,100}", name, re.ASCII) or name in TAKEN:
+            allowed = "a name of up to 100 of a-z, A-Z, 0-9 and _, and none of"
             raise InputError(f"params.yaml: benchmarks.{shown(name)} must be {allowed} {', '.join(TAKEN)}")
     for name, variant in values["variants"].items():
         if not re.fullmatch(r"[a-z0-9_]{1,100}", name) or name in BESIDE:
@@ -46,6 +47,11 @@ def check(values: dict[str, Any]) -> None:
             raise InputError(f"params.yaml: variants.{name}.family is {variant['family']!r}; add a section {variant['family']}")
     named("run", values["run"], values["benchmarks"], "benchmarks")
     named("run_variants", values["run_variants"], values["variants"], "variants")
+    seeded: dict[str, str] = {}
+    for name, variant in values["variants"].items():
+        if "seeds" in variant and (other := seeded.setdefault(variant["family"], name)) != name:
+            one = f"tables name them by their family, {variant['family']}: list all seeds in one of them"
+            raise InputError(f"params.yaml: variants.{other} and variants.{name} are both of several seeds; {one}")
     for name in values["run_variants"]:
         if values["seed"] in values["variants"][name].get("seeds", []):
             own_seeds = "which is `seed` itself; a variant needs seeds of its own"

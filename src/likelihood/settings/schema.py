@@ -37,7 +37,7 @@ class Section(BaseModel):
 
 def _different(values: list[Any]) -> list[Any]:
     if len(set(values)) < len(values):
-        raise ValueError("one stands twice")
+        raise ValueError("an entry is repeated")
     return values
 
 
