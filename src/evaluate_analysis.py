@@ -15,7 +15,7 @@ for `samples`
     samples.csv        per model, of test images, its own samples and each natural out-set, the mean likelihood and the AUROC of
                        -log p: of test images, and of its samples, against the set
 
-for `claims` what claims/evidence.py describes; and figures to plots/<benchmark>/<analysis>/.
+for `claims` what evaluation/claims.py describes; and figures to plots/<benchmark>/<analysis>/.
 """
 
 import argparse
@@ -28,13 +28,12 @@ from matplotlib.figure import Figure
 
 from likelihood import scores
 from likelihood.analyses.corruptions import corrupted
-from likelihood.claims import evidence
 from likelihood.common import images, params, stage
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.common.units import bits_per_dim
 from likelihood.data import base as data
-from likelihood.evaluation import calibration, metrics, results
+from likelihood.evaluation import calibration, claims, metrics, results
 from likelihood.evaluation.calibration import part
 from likelihood.evaluation.results import DIGITS, Compared
 from likelihood.figures import benchmark as figures
@@ -144,9 +143,8 @@ def severities(table: pd.DataFrame, likelihoods: pd.DataFrame, in_name: str) -> 
     """The figures of corruptions: likelihoods, and AUROC of -log p and of the SHOWN scores that are best on average."""
     keys = ["model", "score"]
     mean = table.groupby(keys)["auroc"].mean().sort_values(ascending=False)
-    shown = [*((model, "log_prob") for model in MODELS), *(key for key in mean.index if key[1] != "log_prob")][
-        : len(MODELS) + SHOWN
-    ]
+    plain = list(dict.fromkeys(table.loc[table["score"] == "log_prob", "model"]))
+    shown = [*((row, "log_prob") for row in plain), *[key for key in mean.index if key[1] != "log_prob"][:SHOWN]]
     titles = {".".join(key): score_title(key[0], scores.get(key[1]).title) for key in shown}
     curves = table.assign(line=table["model"] + "." + table["score"], value=table["auroc"])
     title = f"Trained on {set_title(in_name)}: its own test images, corrupted"
@@ -166,9 +164,9 @@ def main() -> None:
     benchmark, analysis, values = arguments.benchmark, arguments.analysis, params.load()
     place, plots = Path("metrics/scores") / benchmark / analysis, Path("plots") / benchmark / analysis
     if analysis == "claims":
-        found, dissected, drawn = evidence.collect(benchmark, params.of_benchmark(values, benchmark), values["seed"])
+        found, dissected, drawn = claims.collect(benchmark, params.of_benchmark(values, benchmark), values["seed"])
         with images.replaced(place) as folder:
-            evidence.write(found, dissected, folder)
+            claims.write(found, dissected, folder)
     elif analysis == "corruptions":
         table, likelihoods = corruptions(benchmark, values)
         inside = params.of_benchmark(values, benchmark)["in"]

@@ -14,7 +14,7 @@ For several seeds, with n - 1 in the denominator of std, and the family's own mo
 
     seeds.csv          AUROC of every score over seeds, each measured by itself: benchmark, model, score, out, seeds, auroc_mean,
                        auroc_std, auroc_least, auroc_greatest
-    likelihoods.csv    mean likelihood of each set over seeds, in bits/dim, or nats for binarised images: benchmark, model, set,
+    likelihoods.csv    mean likelihood of each set over seeds, in the model's unit: benchmark, model, set,
                        seeds, mean, std
 
 The statistics of a variant named <family>_<kind> are those of the model as `<statistic>@<kind>` to the scores that need them.

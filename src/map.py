@@ -12,6 +12,7 @@ images stand for the test images and for every out-set. Writes
 
 import argparse
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,9 @@ def main() -> None:
             np.savez_compressed(folder / f"{stem}.npz", **found)
     place = Path("metrics") / benchmark / "maps.csv"
     place.parent.mkdir(parents=True, exist_ok=True)
-    table.round(DIGITS).to_csv(place, index=False)
+    partial = place.with_name(f".{place.name}.partial")
+    table.round(DIGITS).to_csv(partial, index=False)
+    os.replace(partial, place)
 
 
 if __name__ == "__main__":

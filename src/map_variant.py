@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluate_variant import kind
 from likelihood.common import images, params, stage
 from likelihood.figures import benchmark as figures
 from likelihood.figures.maps import Maps, Model, maps
@@ -37,7 +38,7 @@ def main() -> None:
     facts = {name: json.loads((scored / name / "model.json").read_text(encoding="utf-8")) for name in (family, variant)}
     model = checkpoint.load(weights)[1]
     if not has_places(model) or facts[variant]["unit"] != facts[family]["unit"]:
-        print(f"no figure of ratios: {variant} says not where its likelihood arises, or in another unit than {family}")
+        print(f"no figure of ratios: {variant} does not say where its likelihood arises, or has another unit than {family}")
         return
     found, source = {}, Path("data/processed") / benchmark
     for name in ("test", *entry["out"]):
@@ -47,9 +48,9 @@ def main() -> None:
         other = maps_of(model, x, facts[variant]["draws"], f"{name}, {variant}") / -math.log(2.0)
         found[name] = Maps(x, {family: bits, variant: other, "difference": bits - other}, {})
     unit = facts[family]["unit"]
-    kind = variant.removeprefix(f"{family}_")
-    rows = {family: Model(family, unit), variant: Model(kind, unit), "difference": Model("difference", unit, signed=True)}
-    title = f"what the likelihood ratio of {model_title(family)} and its variant {kind} sees"
+    name = kind(variant, family)
+    rows = {family: Model(family, unit), variant: Model(name, unit), "difference": Model("difference", unit, signed=True)}
+    title = f"what the likelihood ratio of {model_title(family)} and its variant {name} sees"
     figures.save({"ratio": maps(found, rows, entry["in"], title)}, Path("plots") / benchmark / variant)
 
 

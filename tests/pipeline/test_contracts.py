@@ -21,20 +21,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FAMILIES = ("vae", "pixelcnn", "glow")
 TRAININGS = {f"train_{family}" for family in FAMILIES}
 # A package imports those before it, and itself.
-LAYERS = [
-    "common",
-    "data",
-    "models",
-    "settings",
-    "training",
-    "statistics",
-    "maps",
-    "analyses",
-    "scores",
-    "evaluation",
-    "figures",
-    "claims",
-]
+LAYERS = ["common", "data", "models", "settings", "training", "statistics", "maps", "analyses", "scores", "figures", "evaluation"]
 LAYERS += ["detection", "docs", "commands", "cli"]
 TORCHLESS = ["check", "download", "preprocess", "calibrate", "evaluate", "evaluate_variant", "evaluate_analysis", "plot", "rank"]
 NETWORKS = {"train.py", "score.py", "analyse.py", "map.py", "map_variant.py"}  # import a family by its name
@@ -136,7 +123,8 @@ def brought(files):
     """The distributions of what files import that is neither theirs nor Python's."""
     owners = importlib.metadata.packages_distributions()
     names = {name.partition(".")[0] for file in files for name in named(file, for_types=False) if not module_file(name)}
-    return {canonicalize_name(owners[name][0]) for name in names - {PACKAGE.name} - sys.stdlib_module_names}
+    ours = {PACKAGE.name, *(script.stem for script in SRC.glob("*.py"))}
+    return {canonicalize_name(owners[name][0]) for name in names - ours - sys.stdlib_module_names}
 
 
 def test_a_distribution_is_declared_where_it_is_imported_and_nowhere_else():
@@ -186,7 +174,7 @@ def test_the_house_keeps_its_measures(capsys):
         "Python files in src": len(sizes),
         "of at most 50 lines": sum(size <= 50 for size in sizes),
     }
-    limits = {"dvc.yaml": 400, "dvc.lock": 16_000, "params.yaml": 160, "stages": 17, "dep lines": 167}
+    limits = {"dvc.yaml": 400, "dvc.lock": 16_500, "params.yaml": 160, "stages": 17, "dep lines": 166}
     limits |= {"Python files in src": 103, "of at most 50 lines": 20}
     with capsys.disabled():
         print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))

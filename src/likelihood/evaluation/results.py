@@ -200,8 +200,11 @@ def save(path: Path, text: str) -> None:
     """Write a file of text, whole or not at all; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def likelihood_rows(model: str, unit: str, name: str, index: np.ndarray, values: np.ndarray) -> pd.DataFrame:

@@ -187,7 +187,7 @@ def contact_sheet(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], model: str,
             ax.imshow(strip(images[chosen]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             ax.set_axis_off()
             low, high = values[chosen[0]], values[chosen[-1]]
-            ax.set_title(f"{low:.2f} … {high:.2f} {AXIS[unit].split(',')[-1].strip()}", fontsize=8, loc="left", pad=2)
+            ax.set_title(f"{low:.2f} … {high:.2f} {AXIS[unit]}", fontsize=8, loc="left", pad=2)
         title, weight = (f"{set_title(in_name)} test", "bold") if name == "test" else (set_title(name), "normal")
         place = grid[row, 0].get_position(figure)
         figure.text(0.01, (place.y0 + place.y1) / 2, title, va="center", fontsize=9, fontweight=weight)
@@ -277,7 +277,7 @@ def heat_map(
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 color = "white" if abs(value - 0.5) > DARK else "black"
-                ax.text(column, row, f"{value:.3f}"[:5], ha="center", va="center", fontsize=7, color=color)
+                ax.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=7, color=color)
         labels = [f"{set_title(inside)} → {set_title(out)}" for _, inside, out in columns]
         ax.set_xticks(range(len(columns)), labels, rotation=40, ha="left", rotation_mode="anchor", fontsize=8)
         ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)

@@ -102,7 +102,7 @@ def maps(
         text += "\n(of binarised images the scale ends at 1 per value)"
     scale(figure, next(iter(palettes.values())), left / width, bottom - 0.33, text)
     if differences:
-        text = "how many more bits per pixel the first model needs than the second; in each map their sum"
+        text = "how many more bits per pixel the first model needs than the second; the number in each map is their sum"
         scale(figure, differences[0].colors(channels), left / width, bottom - 0.78, text)
     figure.suptitle(f"Trained on {set_title(in_name)}: {title}", fontsize=12, y=1 - 0.12 / height, va="top")
     return figure
@@ -136,7 +136,8 @@ def panel(ax: Axes, found: Maps, number: int | None, what: str, public: bool, pa
 def sum_of(ax: Axes, bits: np.ndarray) -> None:
     """Write the sum of a map of differences into it."""
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
-    ax.text(0.5, 0.04, f"{bits.sum():+,.0f} bits", fontsize=7, ha="center", va="bottom", transform=ax.transAxes, bbox=box)
+    total = f"{bits.sum():+,.0f} bits".replace("-", "−")
+    ax.text(0.5, 0.04, total, fontsize=7, ha="center", va="bottom", transform=ax.transAxes, bbox=box)
 
 
 def scale(figure: Figure, palette: ScalarMappable, left: float, above: float, text: str) -> None:

@@ -45,6 +45,11 @@ def model_title(row: str) -> str:
     return f"{TITLES[family]}, {row.removeprefix(f'{family}_').replace('_', ' ')}" if family else row
 
 
+def row_title(row: str, unit: Unit) -> str:
+    """The title of a row, which says where it is of binarised images."""
+    return model_title(row) + (" (binarised)" if unit != "bits_per_dim" and not row.endswith("_binarised") else "")
+
+
 def set_title(name: str) -> str:
     """The title of a data set; a user's own has its name."""
     return SET_TITLES.get(name, name)

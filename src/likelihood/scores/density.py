@@ -6,7 +6,7 @@
     BareCodeKde        -log q(t(x)),    t = log of L(x) under each codec: baseline without a model
     ResidualKde        -log q(t(x)),    t = log of -log p(x), and what tests of the residuals find (analyses/residuals.py)
     CodeResidualKde    -log q(t(x)),    t of CodeKde and of ResidualKde together
-    StatisticsKde      -log q(t(x)),    t of ResidualKde and the other statistics of the analysis `residuals`
+    StatisticsKde      -log q(t(x)),    t of ResidualKde and the other statistics of the analysis `residuals`: STATISTICS
     GradientDensity    -log N(t(x); mean, covariance),    t_l = log ‖∇_θl log p(x)‖², one per layer [4]
 
 with three densities, of whitened features y = Λ^(-1/2) Vᵀ (t - mean) / std, where V Λ Vᵀ are the correlations of the in-set:
@@ -42,7 +42,7 @@ References:
         https://arxiv.org/abs/2006.09273
     [2] Input complexity and out-of-distribution detection with likelihood-based generative models (Serrà et al., 2020),
         https://arxiv.org/abs/1909.11480
-    [3] Likelihood-free out-of-distribution detection with invertible generative models (Ahmadian & Lindsten, 2021)
+    [3] Likelihood-free out-of-distribution detection with invertible generative models (Ahmadian & Lindsten, 2021), IJCAI
     [4] Approximations to the Fisher information metric of deep generative models for out-of-distribution detection
         (Dauncey et al., 2024), https://arxiv.org/abs/2403.01485
     [5] Multivariate density estimation (Scott, 1992), section 6.3

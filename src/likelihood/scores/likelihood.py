@@ -12,6 +12,9 @@ Typicality is the distance of the likelihood from that of the in-set: a typical 
 deviation: [3] flags a batch where the distance passes a threshold from bootstrapped batches; the distance itself gives the same
 ranking, which is all that AUROC, AUPRC and FPR95 ask for.
 
+KolmogorovSmirnov: our deviation is that [4] tests a batch by random projections of its latents; log p is one number an image that
+every model has.
+
 References:
     [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136
     [2] WAIC, but why? Generative ensembles for robust anomaly detection (Choi et al., 2018), https://arxiv.org/abs/1810.01392

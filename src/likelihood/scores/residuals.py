@@ -15,7 +15,8 @@ lower tails, of the upper tails, and of the tail on each statistic's skewed side
 
 Our deviations: Surprise is two-sided, and of a model of pixels, whose expectation is exact; [1] tests random projections of a
 flow's latents, and we its latents, or the residuals of pixels; [7] counts among the images that it judges, COPOD here among the
-in-set's, so that an image's score does not depend on the others. CorrectedLogProb is of proper distributions of 8-bit values,
+in-set's, so that an image's score does not depend on the others; mass is of one draw where log p(x) is a bound, and its gradient
+goes through the noise that the image is given too. CorrectedLogProb is of proper distributions of 8-bit values,
 under which every value can have a probability near 1: the correction, large for the distributions of [5], is at most 0.03 nats a
 value here.
 

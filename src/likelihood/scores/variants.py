@@ -19,6 +19,8 @@ larger shapes explain. Our local model is a PixelCNN of one layer.
 
 Waic: the variance (n - 1 in the denominator) is over the networks' seeds. Its published figures are known not to replicate [1].
 
+Disagreement: our deviation is that seeds stand for the samples of the weights' posterior that [7] draws.
+
 CombinedTest has its p-values from the reference: the share of it whose log-likelihood is at least as far from the mean, or whose
 score statistic is at least as large.
 

@@ -73,7 +73,8 @@ def constants(levels: np.ndarray) -> dict[str, float]:
 def newest_samples(folder: Path) -> np.ndarray:
     """The last grid of samples of a training, (height, width, 3)."""
     drawn = folder / "drawn.png"  # where the grids of the epochs are of something else
-    return np.asarray(Image.open(drawn if drawn.exists() else max(folder.glob("*.png")), formats=["PNG"]))
+    last = drawn if drawn.exists() else max(folder.glob("epoch_*.png"), key=lambda path: int(path.stem.removeprefix("epoch_")))
+    return np.asarray(Image.open(last, formats=["PNG"]))
 
 
 def pictures(grid: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -9,9 +9,9 @@ import torch
 from torchvision.utils import make_grid
 
 from likelihood.analyses import dissection
-from likelihood.claims import evidence
 from likelihood.docs import claims
 from likelihood.docs.claims import Finding, Results, verdict
+from likelihood.evaluation import claims as evidence
 from likelihood.figures import claims as claimfigures
 from likelihood.models.shared import checkpoint
 from tests.builders import VARIANTS, build, images
@@ -99,6 +99,16 @@ def test_findings_come_from_the_results_and_tell_what_holds(results):
 def test_a_benchmark_without_noise_says_nothing_of_noise(results):
     del results.summary["fashion_mnist_wide"]["glow"]["bits_per_dim"]["noise"]
     assert list(claims.made(results)) == []
+
+
+def test_a_model_of_binarised_images_is_in_no_finding_that_compares_likelihoods(results):
+    summary = results.summary["fashion_mnist_wide"]
+    row = summary.pop("glow")
+    summary["glow_binarised"] = {"binary_bits_per_dim": row["bits_per_dim"], "mnist": row["mnist"]}
+    assert list(claims.made(results)) == []
+    for findings in (claims.likelier, claims.overfitting, claims.entropy):
+        texts = [finding.text for finding in findings(results)]
+        assert [("VAE" in text, "PixelCNN" in text) for text in texts] == [(True, False), (False, True)]
 
 
 def test_the_page_has_every_claim_that_results_tell_of_with_its_evidence(results):
