@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.clone import Workspace
 from tests.helpers import ROOT, git
 
-CHARTS = 3  # likelihoods, ROC curves, loss curves
+CHARTS = 4  # likelihoods, bits by region, ROC curves, loss curves
 
 
 def dvc(*arguments, cwd, check=True):
@@ -73,8 +74,9 @@ def test_the_page_is_utf_8_and_names_no_other_host_to_load_from(page):
         assert source.startswith("data:") or (page.parent / source).is_file(), source
 
 
-def browse(page, folder):
-    """Open a page in headless Chromium: its DOM, what stood on the console, and which URLs it asked for (not the browser)."""
+def browse(page, folder, *options):
+    """Open a page in headless Chromium with these options besides: its DOM, what stood on the console, and which URLs it asked
+    for (not the browser)."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium on this machine: the page was not drawn")
@@ -82,7 +84,7 @@ def browse(page, folder):
     run = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr",
-         f"--log-net-log={log}", "--virtual-time-budget=20000", "--window-size=1366,768", "--dump-dom", page.as_uri()],
+         f"--log-net-log={log}", "--virtual-time-budget=20000", "--window-size=1366,768", *options, "--dump-dom", page.as_uri()],
         capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     console = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
@@ -139,13 +141,54 @@ def test_the_page_tells_the_story_in_order_and_leaves_nothing_out(page, tmp_path
     assert below["learning"].index('id="Loss_while') < below["learning"].index("_figures_curves.png")
 
 
-def test_the_page_fits_a_laptop_s_screen(page, tmp_path):
+def measured(page):
+    """A copy of a page whose title is how wide it is."""
     measure = "<script>document.title = document.documentElement.scrollWidth + ' of ' + window.innerWidth</script></body>"
     copy = page.with_name("measured.html")
     before, _, after = page.read_text(encoding="utf-8").rpartition("</body>")  # the library in it has another
     copy.write_text(before + measure + after, encoding="utf-8")
-    width, screen = re.search(r"<title>(\d+) of (\d+)</title>", browse(copy, tmp_path)[0]).groups()
-    assert int(width) <= int(screen) == 1366
+    return copy
+
+
+def fits(dom):
+    width, screen = re.search(r"<title>(\d+) of (\d+)</title>", dom).groups()
+    return int(width) <= int(screen) == 1366
+
+
+def test_the_page_fits_a_laptop_s_screen(page, tmp_path):
+    assert fits(browse(measured(page), tmp_path)[0])
+
+
+def test_a_comparison_of_two_commits_shows_what_both_have_and_says_which_is_which(pulled, tmp_path):
+    figure, table = "plots/fashion_mnist/figures/likelihoods.png", "metrics/fashion_mnist/maps.csv"
+    changed = Workspace(pulled).cloned(tmp_path / "changed")
+    dvc("config", "--local", "cache.dir", str(pulled / ".dvc/cache"), cwd=changed.folder)
+    shutil.copy(changed.folder / "plots/mnist/figures/likelihoods.png", changed.folder / figure)
+    changed.write(table, re.sub(r"[\d.]+$", "0.3", changed.read(table), flags=re.M))  # the share of the bits
+    changed.commit()
+    dvc("plots", "diff", "HEAD~1", "HEAD", "-o", str(tmp_path / "page"), cwd=changed.folder)
+    page = tmp_path / "page" / "index.html"
+    dom, console, asked = browse(measured(page), tmp_path)
+    assert not console
+    assert not asked
+    assert dom.count('class="marks"') == CHARTS
+    assert headings(dom) == STORY
+    assert fits(dom)
+    assert dom.count(" (HEAD~1)</p>") == dom.count(" (HEAD)</p>") == dom.partition("<main>")[2].count("<img ") / 2 > 0
+    places = {}
+    for revision, folder in (("HEAD~1", pulled), ("HEAD", changed.folder)):
+        label = rf"<p>fashion_mnist: likelihoods \({revision}\)</p>\s*(?:<p>[^<]*</p>\s*)?"
+        (found,) = re.finditer(rf'{label}<img src="([^"]+)"', dom)
+        places[revision] = found.start()
+        assert (page.parent / found[1]).read_bytes() == (folder / figure).read_bytes()
+    assert places["HEAD~1"] < places["HEAD"]
+    assert (pulled / figure).read_bytes() != (changed.folder / figure).read_bytes()
+    chart = page.read_text(encoding="utf-8").partition('<div id = "On_which_pixels')[2].partition("var spec = ")[2]
+    spec, _ = json.JSONDecoder().raw_decode(chart)
+    rows = {revision: [row["bits"] for row in spec["data"]["values"] if row["rev"] == revision] for revision in places}
+    assert rows["HEAD~1"] == [line.rpartition(",")[2] for line in (pulled / table).read_text().splitlines()[1:]]
+    assert rows["HEAD"] == ["0.3"] * len(rows["HEAD~1"])
+    assert spec["facet"]["row"]["field"] == "rev"
 
 
 def test_contact_sheets_are_files_where_their_stage_has_run_and_make_a_page_of_their_own(small, tmp_path):
@@ -181,5 +224,6 @@ def test_the_page_holds_its_parts_whole_and_knows_which_figures_are_always_shown
         assert (ROOT / "src/likelihood/docs/page" / part).read_text() in text
     assert "[[always" not in text
     (pattern,) = re.findall(r"always = /\^plots_\((.*)\)_figures_/", text)
-    shown = [entry for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] if isinstance(entry, str)]
+    entries = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    shown = [entry for entry in entries if isinstance(entry, str) and entry.split("/")[2] == "figures"]
     assert set(pattern.split("|")) == {entry.split("/")[1] for entry in shown}

@@ -3,8 +3,8 @@
 const story = [
   ["likely", "Which images do the models find likely?", /^How_likely|^plots_(?!.*_corruptions_).*_likelihoods_png$/,
     "An out-set to the left of the test images is found more likely than what the model was trained on."],
-  ["maps", "Where the bits of an image are", /^plots_.*_(maps|ratio)_png$/,
-    "The bits of all pixels add up to −log₂ p(x). The black of a background costs next to nothing, so an image with more of it is more likely."],
+  ["maps", "Where the bits of an image are", /^On_which_pixels|^plots_.*_(maps|ratio)_png$/,
+    "The bits of all pixels add up to −log₂ p(x). Grey images differ in what their pixels are: the black of a background costs next to nothing, so an image with more of it is more likely. Photographs differ in what their pixels cost: smooth surfaces and gentle edges cost less."],
   ["scores", "Scores that tell the sets apart", /^plots_scores_|^Flagging|_(gradients|regret|residuals|lid)_scores_png$|_corruptions_/,
     "An AUROC of 1 tells two sets apart, 0.5 is chance, and below it the foreign images look more normal than the model’s own."],
   ["samples", "What the models draw, by epoch", /^plots_.*_samples_png$/,
@@ -18,6 +18,12 @@ const story = [
   ["more", "More", /./, ""],
 ];
 const see = {
+  likelihoods: "One panel per model, one curve per set. Where the curve of a foreign set lies to the left of the test images, the model finds that set more likely.",
+  maps: "Each image stands beside its map under every model; all maps have one scale. Dark pixels are what a model expected, bright ones what it did not.",
+  samples: "From left to right a model learns. A VAE shows the means of its pixels, as is usual, and once drawn pixels.",
+  curves: "Training and validation images lie on nearly the same curve where a model does not learn its images by heart.",
+  "samples/likelihoods": "If the curve of a foreign set lies to the left even of the model’s own samples, the model finds it likelier than what it draws itself.",
+  scores: "One row per score, one column per pair of sets. Blue tells them apart; red finds the foreign images more normal than the model’s own.",
   ratio: "The likelihood ratio is the sum over the last map of each image. Red is what the model itself expects less than the other: the ratio finds an image foreign by its red pixels.",
   "corruptions/likelihoods": "Test images, corrupted more and more from left to right: a curve that falls says that they become likelier.",
   "corruptions/scores": "A score that rises quickly notices a corruption while it is mild.",
@@ -61,7 +67,7 @@ for (const picture of document.querySelectorAll("main img")) {
   label.textContent = `${of === "scores" ? "every score on every pair of sets" : `${of}: ${found[2]}`} (${label.textContent})`;
   picture.alt = label.textContent;
   const meaning = see[`${found[1].split("/").pop()}/${found[2]}`] ?? see[found[2]];
-  if (!meaning) continue;
+  if (!meaning || picture.parentElement.previousElementSibling?.querySelector("img")) continue;  // once, where revisions are compared
   const sentence = document.createElement("p");
   sentence.textContent = meaning;
   picture.before(sentence);
