@@ -1,12 +1,13 @@
 """What a profile's trainings need in memory and time, by calculation, for planning on a machine that is not here.
 
-    FLOP    = images · FLOP of a step / batch          counted by PyTorch, forward and backward, products and convolutions only
-    memory  = 16 bytes · parameters + batch · saved    weights, gradient, Adam's two moments in float32; what autograd keeps
+    FLOP    = images · FLOP of a step / batch        counted by PyTorch, forward and backward, products and convolutions only
+    memory  = 4 bytes · (2 P + M) + batch · saved    P weights and their gradients, M moments: two a weight of Adam, one of Muon;
+                                                     and what autograd keeps
     hours   = FLOP / (RATE · 3600)
 
 What autograd keeps is measured on a small batch and is proportional to the batch. A step is also timed here, so that the
-calculation can be held against a measurement: `here_days` is the whole training on this machine. Scoring is not counted: it is a
-few passes.
+calculation can be held against a measurement: `here_days` is the whole training on this machine. The products of Muon's own step
+are in that time alone. Scoring is not counted: it is a few passes.
 """
 
 import argparse
@@ -22,10 +23,12 @@ from torch.utils.flop_counter import FlopCounterMode
 import train
 from bench.machine import store
 from bench.profiles import profile
+from likelihood.common import params
 from likelihood.data import base as data
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.settings import resolve
 from likelihood.training.loop import Schedule, Training
+from likelihood.training.muon import matrices
 from likelihood.training.record import build
 
 RATE = 10e12  # FLOP/s sustained in float32: about half the peak of a data-centre GPU of 2020
@@ -70,6 +73,7 @@ def cost(name: str, settings: dict[str, Any], shape: tuple[int, ...]) -> dict[st
         (-model.objective(model(x[:SMALL], noise)).mean()).backward()
     flop = counter.get_total_flops() / SMALL
     parameters = sum(parameter.numel() for parameter in model.parameters())
+    moments = 2 * parameters - sum(parameter.numel() for parameter in matrices(model))
     total = flop * images
     seconds = step_seconds(model, x.numpy(), loop)
     return {
@@ -78,7 +82,7 @@ def cost(name: str, settings: dict[str, Any], shape: tuple[int, ...]) -> dict[st
         "batch": batch,
         "gflop_per_image": flop / 1e9,
         "petaflop": total / 1e15,
-        "gigabytes": (4 * BYTES * parameters + batch * saved) / 1e9,
+        "gigabytes": (BYTES * (2 * parameters + moments) + batch * saved) / 1e9,
         "hours": total / RATE / 3600,
         "here_gflops": flop * batch / seconds / 1e9,
         "here_days": seconds * images / batch / 86400,
@@ -106,7 +110,7 @@ def main() -> None:
     rows = []
     for benchmark in values["run"]:
         shape = shape_of(values["benchmarks"][benchmark]["in"])
-        for model in ("vae", "pixelcnn", "glow"):
+        for model in params.MODELS:
             found = cost(model, resolve.training(values, benchmark, model), shape)
             rows.append({"benchmark": benchmark, "model": model, **found})
             print(rows[-1], flush=True)

@@ -21,16 +21,15 @@ from lightning_fabric import Fabric
 
 from bench.machine import ROOT, store
 from bench.run import our_log_prob, pictures, training
-from likelihood.common import images
+from likelihood.common import images, params
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
+from likelihood.settings import resolve
 from likelihood.training.loop import Schedule, Training
 
 ROUNDS = 5
 DEFAULTS = {
-    "vae": {"network": "dense", "hidden": 400, "latent": 20, "likelihood": "logistic"},
-    "pixelcnn": {"layers": 5, "channels": 32, "dilation": 4, "pixels": "mixture"},
-    "glow": {"scales": 2, "steps": 8, "hidden": 64, "coupling": "affine", "preprocessing": "logit", "dequantization": 4},
+    name: resolve.training(params.load(ROOT / "params.yaml"), "fashion_mnist", name)["architecture"] for name in params.MODELS
 }
 WIDTH = {"vae": "hidden", "pixelcnn": "channels", "glow": "hidden"}
 WIDTHS = {"vae": (400, 800, 1600), "pixelcnn": (32, 64, 128), "glow": (64, 128, 256)}
@@ -40,7 +39,7 @@ FILES = (10_000, 40_000, 160_000)
 
 
 def built(name: str, side: int = 28, **changes: int) -> LikelihoodModel:
-    """A model of the defaults with some of its arguments changed, for grey square images."""
+    """A model of the default architecture with some of its arguments changed, for grey square images."""
     torch.manual_seed(0)
     model = checkpoint.model_class(name)(shape=(1, side, side), **{**DEFAULTS[name], **changes})
     x = pictures(32, (1, side, side))

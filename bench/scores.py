@@ -28,7 +28,6 @@ from likelihood.scores import complexity
 from likelihood.settings import resolve
 from score import members
 
-MODELS = ("vae", "pixelcnn", "glow")
 IMAGES, ROUNDS = 200, 3
 
 
@@ -93,7 +92,7 @@ def rows(values: dict, benchmark: str) -> list[list[object]]:
 
     own: dict[str, Measured] = {}
     with_residuals: dict[str, Measured] = {}
-    for name in MODELS:
+    for name in params.MODELS:
         _, model = checkpoint.load(Path(f"data/models/{benchmark}/{name}/best.safetensors"))
         draws = resolve.scoring(values, benchmark, name)["draws"]
         own[name] = measured(lambda images, of=model, n=draws: of.statistics(images, n), x, model.core_batch)

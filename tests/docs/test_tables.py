@@ -45,3 +45,36 @@ def test_the_table_of_maps_has_a_row_per_pair_and_model_and_ends_with_the_split(
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         assert cells[:3] == ["Fashion-MNIST → MNIST", title, "50 → 75"]
         assert cells[-3:] == ["-1.00", "-1.00", "+0.00"]
+
+
+MACHINE = {"machine": {"processor": "P", "instructions": "AVX2", "threads": 2, "torch": "2"}}
+
+
+def points(*pairs):
+    return [{"images": 1000 * k, "minutes": minutes, "bits_per_dim": bits} for k, (minutes, bits) in enumerate(pairs, 1)]
+
+
+def test_the_share_of_the_minutes_is_read_between_two_epochs():
+    curves = {"glow": points((1.0, 4.0), (2.0, 3.0), (4.0, 2.5)), "normflows": points((2.0, 5.0), (3.0, 3.5))}
+    text = tables.quality_table({**MACHINE, "test_images": 10, "curves": curves})
+    assert text.endswith("Ours comes to the last value of normflows' Glow, 3.500, in 0.50 of the minutes.")  # after 1.5 of 3
+
+
+def test_the_tables_of_seeds_and_commands():
+    lines = tables.seeds_table({**MACHINE, "images": 2000, "bits_per_dim": {"vae": {"0": 4.0, "7": 4.25}}}).splitlines()
+    assert lines[0].endswith("2,000 images; seeds 0, 7.")
+    assert [cell.strip() for cell in lines[-1].strip("|").split("|")] == ["VAE", "2", "4.000", "4.250"]
+    found = tables.commands_table(
+        {**MACHINE, "rounds": 5, "seconds": {"dvc status": 1.24, "dvc exp show, five experiments": 4.0}}
+    )
+    assert [cell.strip() for cell in found.splitlines()[-2].strip("|").split("|")] == ["`dvc status`", "1.2"]
+    assert "| `dvc exp show`, five experiments |" in found
+
+
+def test_a_model_s_samples_stand_between_its_test_images_and_each_out_set():
+    columns = ("model", "set", "value", "auroc_test", "auroc_samples")
+    rows = [("glow", "test", 3.0, None, None), ("glow", "samples", 3.5, 0.7, None), ("glow", "mnist", 1.5, 0.1, 0.01)]
+    text = tables.samples_table([("fashion_mnist", pd.DataFrame([*rows, ("glow", "svhn", 2.5, 0.2, 0.02)], columns=columns))])
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
+    assert cells[0] == ["Fashion-MNIST", "Glow", "3.000", "3.500", "MNIST", "1.500", "0.700", "0.010"]
+    assert cells[1][4:] == ["SVHN", "2.500", "0.700", "0.020"]

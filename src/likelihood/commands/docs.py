@@ -14,12 +14,13 @@ import yaml
 
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
+from likelihood.common.units import Unit
 from likelihood.data import base as data
 from likelihood.docs import claims as claimpage
 from likelihood.docs import markdown, tables
 from likelihood.docs import scores as scorepage
 from likelihood.docs.claims import Results
-from likelihood.figures.titles import AXIS, model_title, set_title
+from likelihood.figures.titles import AXIS, row_title, set_title
 
 README = Path("README.md")
 DOCS, BENCH = Path("docs"), Path("bench")
@@ -39,7 +40,7 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     for row, unit, means, form in model_rows(summary):
         for out in entry["out"]:
             likelihoods = [form.format(means[name]) for name in ("train", "test", out)]
-            title = f"−log p, {model_title(row)}" + ("" if unit == "bits_per_dim" else " (binarised)")
+            title = f"−log p, {row_title(row, unit)}"
             found = summary[row][out]
             areas = (markdown.interval(found), f"{found['auprc']:.3f}", f"{found['fpr95']:.3f}")
             rows.append((title, set_title(out), f"{images[out]:,}", *likelihoods, *areas))
@@ -47,7 +48,7 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     return head + markdown.table("llrrrrrrr", heads, rows)
 
 
-def model_rows(summary: dict[str, Any]) -> list[tuple[str, str, dict[str, float], str]]:
+def model_rows(summary: dict[str, Any]) -> list[tuple[str, Unit, dict[str, float], str]]:
     """For each model of a benchmark: row name, unit, mean likelihoods by set, the format of a mean."""
     rows = []
     for row in (row for row in summary if row != "images"):
@@ -72,7 +73,7 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
                     continue
                 likelihoods = [form.format(means[name]) for name in ("train", "test", out)]
                 found, paper = summary[row][out], PAPER.get((entry["in"], out)) if row == "glow" and not changed else None
-                title = model_title(row) + ("" if unit == "bits_per_dim" else " (binarised)")
+                title = row_title(row, unit)
                 title += "".join(f", {key} {value}" for key, value in changed.items())
                 published = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 titles = (set_title(entry["in"]), set_title(out), title)
@@ -160,13 +161,20 @@ def mapped(shown: Results) -> list[tuple[str, str, pd.DataFrame]]:
     return found
 
 
+def of_samples(entries: dict[str, Any]) -> list[tuple[str, pd.DataFrame]]:
+    """In-set and the table of the models' own samples, of every benchmark that has one."""
+    paths = {name: Path("metrics/scores") / name / "samples" / "samples.csv" for name in entries}
+    return [(entries[name]["in"], pd.read_csv(path)) for name, path in paths.items() if path.exists()]
+
+
 def plots_page() -> str:
     """The page of `dvc plots show`: page.html with the files that it names, and the benchmarks that are always shown."""
     text = (PAGE / "page.html").read_text(encoding="utf-8")
     for part in (path for path in PAGE.iterdir() if path.name != "page.html"):
         text = text.replace(f"[[{part.name}]]\n", part.read_text(encoding="utf-8"))
     shown = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["plots"]
-    return text.replace("[[always]]", "|".join(entry.split("/")[1] for entry in shown if isinstance(entry, str)))
+    figures = (entry.split("/") for entry in shown if isinstance(entry, str) and "/figures" in entry)
+    return text.replace("[[always]]", "|".join(benchmark for _, benchmark, *_ in figures))
 
 
 def pages() -> dict[Path, str]:
@@ -190,6 +198,7 @@ def pages() -> dict[Path, str]:
             "scores": scorepage.ranked(scored, ranking, entries, scorepage.SHOWN),
         },
         DOCS / "science.md": {
+            "samples": tables.samples_table(of_samples(entries)),
             "maps": tables.maps_table(mapped(shown)),
             "claims": claimpage.overview(shown, "claims.md"),
             "seeds": scorepage.ensembles(scored, seeds, bits, entries, MADE),
@@ -197,6 +206,8 @@ def pages() -> dict[Path, str]:
         DOCS / "speed.md": {
             "bench_results": tables.bench_table(runs),
             "bench_quality": tables.quality_table(measured("quality")),
+            "bench_seeds": tables.seeds_table(measured("seeds")),
+            "bench_commands": tables.commands_table(measured("commands")),
             "bench_growth": tables.growth_table(measured("growth")),
             "bench_detecting": tables.detecting_table(measured("detecting")),
         },

@@ -18,7 +18,7 @@ KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("n
 
 def seconds(value: float) -> str:
     """Seconds per 1,000 images, or a dash when not timed."""
-    return "–" if pd.isna(value) else f"{value:.2g}"
+    return "–" if pd.isna(value) else f"{value:.2g}" if value < 10.0 else f"{value:,.0f}"
 
 
 def ranked(table: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any], rows: int | None) -> str:

@@ -19,6 +19,7 @@ References:
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -73,7 +74,31 @@ def quality_table(results: dict[str, Any]) -> str:
         for point in (points[len(points) // 2 - 1], points[-1]):
             rows.append((title, f"{point['images']:,}", f"{point['minutes']:.2f}", f"{sign}{point['bits_per_dim']:.3f}"))
     head = f"{machine(results)}; {results['test_images']:,} test images, one draw.\n\n"
-    return head + markdown.table("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows)
+    ours, theirs = results["curves"]["glow"], results["curves"]["normflows"][-1]
+    bits, minutes = ([point[key] for point in reversed(ours)] for key in ("bits_per_dim", "minutes"))
+    share = np.interp(theirs["bits_per_dim"], bits, minutes) / theirs["minutes"]
+    ratio = f"\n\nOurs comes to the last value of normflows' Glow, {theirs['bits_per_dim']:.3f}, in {share:.2f} of the minutes."
+    return head + markdown.table("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows) + ratio
+
+
+def seeds_table(results: dict[str, Any]) -> str:
+    """The Markdown table of short trainings from several seeds."""
+    rows = [
+        (model_title(name), len(found), f"{min(found.values()):.3f}", f"{max(found.values()):.3f}")
+        for name, found in results["bits_per_dim"].items()
+    ]
+    seeds = ", ".join(next(iter(results["bits_per_dim"].values())))
+    head = f"{machine(results)}; {results['images']:,} images; seeds {seeds}.\n\n"
+    return head + markdown.table("lrrr", ("model", "trainings", "lowest bits/dim", "highest bits/dim"), rows)
+
+
+def commands_table(results: dict[str, Any]) -> str:
+    """The Markdown table of what commands cost."""
+    named = (command.partition(", ") for command in results["seconds"])
+    titles = [f"`{command}`{comma}{what}" for command, comma, what in named]
+    rows = zip(titles, (f"{seconds:.1f}" for seconds in results["seconds"].values()), strict=True)
+    head = f"{machine(results)}; medians of {results['rounds']} calls.\n\n"
+    return head + markdown.table("lr", ("command", "CPU seconds"), list(rows))
 
 
 def growth_table(results: dict[str, Any]) -> str:
@@ -95,6 +120,7 @@ def detecting_table(results: dict[str, Any]) -> str:
     rows = [
         ("seconds to the first verdict, one picture", f"{results['first_seconds']:.1f}"),
         ("memory then", f"{results['first_megabytes']:,} MB"),
+        ("of which a Python has that has only imported PyTorch", f"{results['torch_megabytes']:,} MB"),
         (f"pictures per second, of {results['files']:,}", f"{results['pictures_per_second']:,}"),
         ("their speed over that of models and codecs alone", f"{ratio:.2f} [{least:.2f}, {greatest:.2f}]"),
         *((f"memory, {int(count):,} pictures", f"{value:,} MB") for count, value in results["megabytes"].items()),
@@ -198,6 +224,26 @@ def split(inside: pd.DataFrame, outside: pd.DataFrame) -> tuple[float, float]:
     b = inside["bits_per_pixel"].fillna(outside["bits_per_pixel"]).fillna(0.0).to_numpy()
     c = outside["bits_per_pixel"].fillna(inside["bits_per_pixel"]).fillna(0.0).to_numpy()
     return float(((m - n) * (b + c)).sum() / 2), float(((m + n) * (c - b)).sum() / 2)
+
+
+def samples_table(parts: list[tuple[str, pd.DataFrame]]) -> str:
+    """The Markdown table of the models' own samples beside test images and out-sets.
+
+    Arguments:
+        parts: in-set and metrics/scores/<benchmark>/samples/samples.csv of each benchmark.
+    """
+    heads = ("trained on", "model", "bits/dim test", "its samples", "out-set", "bits/dim out-set")
+    rows = []
+    for in_name, table in parts:
+        for model, found in table.groupby("model", sort=False):
+            of_set = found.set_index("set")
+            for out in (name for name in of_set.index if name not in ("test", "samples")):
+                values = [f"{of_set.loc[name, 'value']:.3f}" for name in ("test", "samples", out)]
+                auroc = (of_set.loc["samples", "auroc_test"], of_set.loc[out, "auroc_samples"])
+                titles = (set_title(in_name), model_title(model), *values[:2], set_title(out), values[2])
+                rows.append((*titles, *(f"{value:.3f}" for value in auroc)))
+    areas = ("AUROC of −log p, test → samples", "samples → out-set")
+    return markdown.table("llrrlrrr", (*heads, *areas), rows)
 
 
 def maps_table(pairs: list[tuple[str, str, pd.DataFrame]]) -> str:
