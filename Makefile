@@ -4,17 +4,19 @@ VENV := .venv
 READY := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test quick audit verify bench quality
+.PHONY: install repro test quick audit verify bench quality
+install: $(READY)
+
 repro: $(READY)
 	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "error: this folder is not a git repository, which DVC needs: get it by git clone, or run git init in it" >&2; exit 1; }
 	dvc repro
 
 test: $(READY)
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The tests that start no pipeline, server or browser, and do not compute long.
 quick: $(READY)
-	python -m pytest -n 2 --dist loadfile -m "not slow"
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Name committed results that are older than their code, parameters or data; fails if an enabled stage is among them.
 audit: $(READY)
@@ -33,6 +35,8 @@ bench: $(READY)
 	python -m bench.cost
 	python -m bench.lossy
 	python -m bench.detecting
+	python -m bench.seeds
+	python -m bench.commands
 
 # Bits/dim by minutes of training for every family: 20 minutes; run nothing else meanwhile.
 quality: $(READY)

@@ -19,8 +19,9 @@ from tests.helpers import ROOT
 # A shell that starts the tests in the background, or nohup, lets them ignore signals, and so all that they start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-PROCESSES = "PYTEST_XDIST_WORKER" in os.environ  # pytest-xdist's, each of which has a core
+PROCESSES = "PYTEST_XDIST_WORKER" in os.environ  # pytest-xdist's, each of which has a core, with all that it starts
 if PROCESSES:
+    os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
 
@@ -76,10 +77,21 @@ LONG = (
 )  # fmt: skip
 
 
+# Files that take minutes, so that no process is left with one at the end, and the first makes the small pipeline while the second
+# does what needs none.
+FIRST = [
+    "pipeline/test_pipeline.py", "training/test_resume.py", "models/test_models.py", "training/test_processes.py",
+    "wrong/test_wrong.py", "pipeline/test_lock.py", "commands/test_sweep.py", "pipeline/test_remotes.py", "models/test_terms.py",
+    "pipeline/test_own_pipeline.py", "pipeline/test_extend.py", "pipeline/test_checkout.py",
+]  # fmt: skip
+
+
 def pytest_collection_modifyitems(items):
-    """Mark what runs pipelines, servers and browsers, trains or computes long: `make quick` leaves it out."""
+    """Mark what runs pipelines, servers and browsers, trains or computes long; `make quick` leaves it out. Sort by FIRST."""
     for item in items:
         place = str(item.path.relative_to(ROOT / "tests"))
         quick = "no_format" in item.name or place == "pipeline/test_contracts.py"
         if (place.startswith(SLOW) and not quick) or "small" in getattr(item, "fixturenames", ()) or item.name.startswith(LONG):
             item.add_marker(pytest.mark.slow)
+    places = {name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(str(item.path.relative_to(ROOT / "tests")), len(FIRST)))

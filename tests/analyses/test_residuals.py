@@ -1,17 +1,25 @@
-"""Residuals: uniform and white for what a model draws itself; the fast distribution of a mixture; invariance; every model."""
+"""Residuals: uniform and white for what a model draws itself; the fast distribution of a mixture; invariance; every model.
+
+And what else a model says of an image, worked out another way.
+"""
+
+import math
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest
+from torch.distributions import Normal
 
 from likelihood.analyses import residuals
-from likelihood.models.shared.base import PixelLikelihoodModel
+from likelihood.models.glow.split import MAX_LOG_STD
+from likelihood.models.shared.base import PixelLikelihoodModel, image_generator
 from tests.builders import IDS, VARIANTS, build, images
 
 SHAPES = [(1, 8, 8), (3, 4, 8)]
 every_model = pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
+VAES = [arguments for name, arguments in VARIANTS if name == "vae"]
 
 
 @every_shape
@@ -109,3 +117,53 @@ def test_nothing_is_more_probable_than_a_perfect_reconstruction(likelihood):
     mean, logvar = model.encode(x)
     torch.testing.assert_close(found["mean_norm"], mean.norm(dim=1))
     torch.testing.assert_close(found["std_norm"], (0.5 * logvar).exp().norm(dim=1))
+
+
+@pytest.mark.parametrize("scales", [1, 3])
+@pytest.mark.parametrize("coupling", ["affine", "additive"])
+def test_the_last_level_of_a_flow_is_the_density_of_what_reaches_it(coupling, scales):
+    arguments = {"steps": 2, "hidden": 8, "preprocessing": "logit", "dequantization": 2}
+    model, x = build("glow", {**arguments, "scales": scales, "coupling": coupling}, (1, 8, 8)), images(3, (1, 8, 8))
+    found = residuals.measure(model, x)
+    last = scales - 1
+    torch.testing.assert_close(found["last_level"], found[f"log_pz_{last}"] + found[f"ladj_{last}"])
+    for k in range(3):
+        with torch.no_grad():
+            noise = model.noise(1, image_generator(x[k].numpy()))
+            h = model.preprocess(model.dequantize(x[k : k + 1], noise)[0])[0]
+            for level, split in zip(model.scales[:-1], model.splits, strict=True):
+                h = split(level(h)[0])[0]
+            z = model.scales[-1](h)[0]
+        jacobian = torch.autograd.functional.jacobian(lambda h: model.scales[-1](h)[0], h).reshape(h.numel(), -1)
+        log_std = MAX_LOG_STD * torch.tanh(model.prior.log_std / MAX_LOG_STD)
+        density = Normal(model.prior.mean, log_std.exp()).log_prob(z).sum() + torch.linalg.slogdet(jacobian).logabsdet
+        assert found["last_level"][k].item() == pytest.approx(density.item())
+
+
+@every_shape
+@every_model
+def test_the_spread_is_the_sum_of_the_variances_of_the_grey_levels(name, arguments, shape):
+    model, x = build(name, arguments, shape), images(2, shape)
+    if not isinstance(model, PixelLikelihoodModel) or model.unit != "bits_per_dim":
+        pytest.skip("the model has no distribution of a grey level")
+    found = residuals.measure(model, x)
+    with torch.no_grad():  # without noise: given the mean of q(z | x)
+        p = model.levels_log_prob(x, torch.zeros_like(model.noise(2, np.random.default_rng(0)))).exp().numpy()
+    levels = np.arange(256.0)
+    variance = (p * levels**2).sum(axis=-1) - (p * levels).sum(axis=-1) ** 2
+    np.testing.assert_allclose(found["spread"], variance.reshape(2, -1).sum(axis=1), rtol=1e-4)
+
+
+@every_shape
+@pytest.mark.parametrize("arguments", VAES, ids=["-".join(map(str, arguments.values())) for arguments in VAES])
+def test_the_path_of_a_vae_is_the_size_of_its_code_and_the_distance_of_its_picture(arguments, shape):
+    model, x = build("vae", arguments, shape), images(3, shape)
+    found = residuals.measure(model, x)
+    for k in range(3):
+        with torch.no_grad():
+            mean, logvar = model.encode(x[k : k + 1])
+            picture = model.pixels.mean(model.decode(mean))[0].permute(2, 0, 1)
+        seen = x[k].long() if model.unit == "bits_per_dim" else 255 * (x[k] >= 128).long()
+        assert found["error"][k].item() == pytest.approx(math.sqrt((seen - picture.long()).square().sum()))
+        assert found["mean_norm"][k].item() == pytest.approx(math.sqrt((mean**2).sum()))
+        assert found["std_norm"][k].item() == pytest.approx(math.sqrt(torch.exp(logvar).sum()))

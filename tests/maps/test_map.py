@@ -2,16 +2,26 @@
 
 import json
 import math
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import map as stage
+import plot
+from likelihood.common import images as arrays
+from likelihood.common.errors import InputError
+from likelihood.common.params import MODELS
 from likelihood.figures import maps
 from likelihood.maps.places import EDGE, REGIONS, regions
+from likelihood.models.shared import checkpoint
+from tests.builders import ARGUMENTS, build, images
 
 FLAT, SHADED, EDGES = range(3)
+SHAPE = (1, 8, 8)
+SETS = {"test": "in", "digits": "out"}
 
 
 def test_a_region_is_what_the_pixels_around_say():
@@ -64,6 +74,77 @@ def test_the_maps_of_a_pipeline_add_up_to_what_was_scored(small):
                 assert file[f"mean_{model}"].mean() == pytest.approx(mean, rel=1e-3)
             nats = -scored.loc[index, "log_prob"] / math.log(2.0)
             np.testing.assert_allclose(bits.sum(axis=(1, 2)), nats, rtol=1e-4)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with all that the stage reads of a benchmark `toy`."""
+    monkeypatch.chdir(tmp_path)
+    for name in MODELS:
+        weights = tmp_path / f"data/models/toy/{name}/best.safetensors"
+        arguments = {"shape": SHAPE, **ARGUMENTS[name][0]}
+        checkpoint.save(weights, build(name, ARGUMENTS[name][0], SHAPE).state_dict(), name, arguments)
+        settings = tmp_path / f"data/settings/toy/{name}/scoring.json"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(json.dumps({"seed": 0, "images": 9, "draws": 2}))
+    for seed, (name, side) in enumerate({**SETS, "train": "in", "val": "in"}.items()):
+        arrays.save(tmp_path / f"data/processed/toy/{side}/{name}.npy", images(12, SHAPE, seed=seed).numpy())
+    return tmp_path
+
+
+def mapped_without(left_out, monkeypatch):
+    """Run the stage as if these families did not say where their likelihood arises."""
+    silent = tuple(checkpoint.model_class(name) for name in left_out)
+    monkeypatch.setattr(stage, "has_places", lambda model: not isinstance(model, silent))
+    monkeypatch.setattr(sys, "argv", ["map.py", "--benchmark", "toy"])
+    stage.main()
+
+
+@pytest.mark.parametrize("left_out", ["vae", "pixelcnn"])  # the second says which images are shown, unless it is left out
+def test_a_family_without_places_is_left_out_with_a_sentence_and_the_others_have_maps(project, left_out, monkeypatch, capsys):
+    mapped_without([left_out], monkeypatch)
+    told = capsys.readouterr().out
+    assert told.count("is left out") == told.count(f"{left_out} is left out: it does not say where its likelihood arises") == 1
+    others = [name for name in MODELS if name != left_out]
+    table = pd.read_csv(project / "metrics/toy/maps.csv")
+    assert table.groupby(["model", "set"]).size().to_dict() == {(model, name): 3 for model in others for name in SETS}
+    judge = "pixelcnn" if "pixelcnn" in others else others[0]
+    for name, side in SETS.items():
+        x = torch.from_numpy(np.array(arrays.load(project / f"data/processed/toy/{side}/{name}.npy")))
+        with np.load(project / f"data/maps/toy/{name}.npz", allow_pickle=False) as file:
+            found = {key: file[key] for key in file.files}
+        assert set(found) == {"index", *others, *(f"mean_{model}" for model in others)}
+        for model in others:
+            log_prob = checkpoint.load(project / f"data/models/toy/{model}/best.safetensors")[1].log_prob(x[found["index"]], 2)
+            np.testing.assert_allclose(found[model].sum(axis=(1, 2)), -log_prob.numpy() / math.log(2.0), rtol=1e-4)
+        bits = found[judge].sum(axis=(1, 2))
+        assert bits[0] < bits[1] < bits[2]
+
+
+def test_a_benchmark_no_family_of_which_says_where_has_nothing_to_map(project, monkeypatch):
+    with pytest.raises(InputError, match="no model says where its likelihood arises: there is nothing to map"):
+        mapped_without(MODELS, monkeypatch)
+    assert not (project / "data/maps").exists()
+
+
+@pytest.mark.parametrize("left_out", MODELS)
+def test_the_figure_has_the_maps_of_those_that_have_some(project, left_out, monkeypatch):
+    mapped_without([left_out], monkeypatch)
+    found = {}
+    for name, side in SETS.items():
+        x = arrays.load(project / f"data/processed/toy/{side}/{name}.npy")
+        found[name] = plot.mapped(x, project / f"data/maps/toy/{name}.npz")
+    others = [name for name in MODELS if name != left_out]
+    assert list(found["test"].maps) == list(found["test"].means) == others
+    figure = maps.maps(found, {name: maps.Model(name, "bits_per_dim") for name in others}, "mnist")
+    seen = [ax.images[0].get_array() for ax in figure.axes if ax.images and ax.images[0].get_cmap().name == "magma"]
+    expected = []
+    for each in found.values():
+        expected += [each.maps[name][row] for row in range(3) for name in others]
+        expected += [each.means[name] for name in others]
+    assert len(seen) == len(expected) == 16
+    for one, other in zip(seen, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def drawn(in_name, sets, count=3, unit="bits_per_dim"):

@@ -1,4 +1,4 @@
-"""The report of a detector in a real browser: it draws without an error or a request, and fits a laptop and a phone."""
+"""The report of a detector in a real browser: no error, no request; fits a laptop and a phone, a light and a dark one."""
 
 import re
 
@@ -11,13 +11,13 @@ from tests.pipeline.test_page import browse
 
 @pytest.fixture(scope="module")
 def report(small, tmp_path_factory):
-    """Of 40 digits and 30 pictures of noise, more than are drawn at first."""
+    """Of 67 digits and three pictures of noise, more than are drawn at first."""
     folder = tmp_path_factory.mktemp("report")
     pictures = folder / "pictures"
     pictures.mkdir()
-    for number, x in enumerate(digits(small, "test")[:40]):
+    for number, x in enumerate(digits(small, "test")[:67]):
         Image.fromarray(x).save(pictures / f"digit{number:02d}.png")
-    for number, x in enumerate(digits(small, "noise", "out")[:30]):
+    for number, x in enumerate(digits(small, "noise", "out")[:3]):
         Image.fromarray(x).save(pictures / f"noise{number:02d}.png")
     page = folder / "report.html"
     (pictures / ("no_picture_" * 15)).write_text("")
@@ -26,6 +26,8 @@ def report(small, tmp_path_factory):
     )
     assert done.returncode == 2, done.stderr
     assert len(list((folder / "maps").glob("*.npy"))) == 70 * 3
+    (flagged,) = re.findall(r"^(\d+) of 70 images flagged by .*; 1 skipped$", done.stderr, re.M)
+    assert f"<strong>{flagged}</strong> of 70 images flagged" in page.read_text(encoding="utf-8")
     return page
 
 
@@ -42,8 +44,12 @@ def test_the_report_draws_its_images_and_histogram_without_an_error_or_a_request
     items = items_of(dom)
     assert len(items) == 60, "as many as are drawn at first"
     assert all('class="map"' in item for item in items)
-    assert all("noise" in item for item in items[:5]), "the odd ones come first"
-    assert "of 70 images flagged" in dom
+    assert ["noise" in item for item in items] == [True] * 3 + [False] * 57, "the odd ones come first, though they were read last"
+    flagged = ["flagged, p" in item for item in items]
+    assert flagged == sorted(flagged, reverse=True)
+    assert f"<strong>{sum(flagged)}</strong> of 70 images flagged" in dom
+    assert 3 <= sum(flagged) < 60
+    assert "70 of 70 listed images" in dom
 
 
 def test_the_list_grows_as_the_reader_comes_to_its_end(report, tmp_path):
@@ -65,6 +71,19 @@ def test_the_report_fits_the_screen(report, tmp_path, width):
     (tmp_path / "frame.html").write_text(f"<title></title>{frame}")
     found, screen = re.search(r"<title>(\d+) of (\d+)</title>", browse(tmp_path / "frame.html", tmp_path)[0]).groups()
     assert int(found) <= int(screen) <= width
+
+
+@pytest.mark.parametrize(("scheme", "paper", "ink"), [(0, "rgb(23, 24, 27)", "#ececef"), (1, "rgb(255, 255, 255)", "#1d1d1f")])
+def test_the_page_is_dark_where_the_reader_s_other_pages_are(report, tmp_path, scheme, paper, ink):
+    """Of Chromium's colour schemes 0 is dark, 1 light."""
+    before, _, after = report.read_text(encoding="utf-8").rpartition("</body>")
+    measure = "<script>document.title = getComputedStyle(document.body).backgroundColor</script></body>"
+    (tmp_path / "measured.html").write_text(before + measure + after, encoding="utf-8")
+    dom, console, _ = browse(tmp_path / "measured.html", tmp_path, f"--blink-settings=preferredColorScheme={scheme}")
+    assert not console
+    assert re.search(r"<title>(.*?)</title>", dom)[1] == paper
+    histogram = dom.partition('id="histogram"')[2].partition("</svg>")[0]
+    assert set(re.findall(r'<text [^>]*\bfill="([^"]+)"', histogram)) == {ink}
 
 
 def test_what_the_form_asks_for_is_shown(report, tmp_path):

@@ -1,5 +1,7 @@
 """Laws that every out-of-distribution score of SCORES keeps."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -188,6 +190,61 @@ def test_scores_of_companions_worked_out_by_hand():
     expected["ensemble"] = 100.0 + np.log(3.0) - np.log1p(np.exp(-3.0) + np.exp(-9.0))
     for name, value in expected.items():
         assert scores.get(name).score(one) == pytest.approx([value]), name
+
+
+def test_scores_of_residuals_worked_out_by_hand():
+    reference = sample(3)._replace(statistics=pd.DataFrame({"surprise": [-1.0, 0.0, 4.0]}))  # 1 on average
+    pair = pd.DataFrame({"surprise": [-2.0, 3.5], "log_prob": [-100.0, -80.0], "perfect": [-9.5, -12.0]})
+    expected = {"surprise": [1.0 + 2.0, 3.5 - 1.0], "corrected_log_prob": [100.0 - 9.5, 80.0 - 12.0]}
+    for name, values in expected.items():
+        assert fitted(name, reference).score(sample(2)._replace(statistics=pair)) == pytest.approx(values), name
+
+
+def test_the_effective_number_of_seeds_worked_out_by_hand():
+    nats = np.array([*np.log([[1.0, 2.0, 5.0], [4.0, 4.0, 4.0]]), [0.0, 300.0, 0.0]]) - 7000.0  # shares of 1/8, 2/8, 5/8 …
+    table = pd.DataFrame(nats, columns=["log_prob", "log_prob@1", "log_prob@2"]).assign(**{"log_prob@local": 0.0})
+    found = scores.get("disagreement").score(sample(3)._replace(statistics=table))
+    assert found == pytest.approx([-64 / (1 + 4 + 25), -3.0, -1.0])
+
+
+def test_the_combined_test_worked_out_by_hand():
+    # The mean is -30, and the distances from it are 20, 10, 0 and 30.
+    known = pd.DataFrame({"log_prob": [-10.0, -20.0, -30.0, -60.0], "score_statistic": [4.0, 1.0, 3.0, 2.0]})
+    # Distances of 15, below and above, 20, as one of the reference has, 0 and 99; shares of the four, and the image itself.
+    table = pd.DataFrame({"log_prob": [-45.0, -15.0, -50.0, -30.0, -129.0], "score_statistic": [4.0, 2.5, 0.0, 1.0, 9.0]})
+    typicality, score_test = [3 / 5, 3 / 5, 3 / 5, 5 / 5, 1 / 5], [2 / 5, 3 / 5, 5 / 5, 5 / 5, 1 / 5]
+    expected = [-2.0 * (math.log(p) + math.log(q)) for p, q in zip(typicality, score_test, strict=True)]
+    found = fitted("combined_test", sample(4)._replace(statistics=known)).score(sample(5)._replace(statistics=table))
+    assert found == pytest.approx(expected)
+
+
+def test_the_likelihood_path_worked_out_by_hand():
+    # One of each five values is far off: above, below, above. There the skewed tail is.
+    path = {"error": [1, 2, 3, 4, 20], "mean_norm": [1, 17, 18, 19, 20], "std_norm": [10, 11, 12, 13, 30]}
+    score = fitted("likelihood_path", sample(5)._replace(statistics=pd.DataFrame(path)))
+    table = pd.DataFrame({"error": [4.5, 0.0, 20.0], "mean_norm": [0.0, 0.5, 25.0], "std_norm": [12.0, 9.0, 30.5]})
+    # The shares of the five, and the image itself, that are at most, and at least, as large; ties are on both sides.
+    lower = [[5 / 6, 1 / 6, 4 / 6], [1 / 6, 1 / 6, 1 / 6], [6 / 6, 6 / 6, 6 / 6]]
+    upper = [[2 / 6, 6 / 6, 4 / 6], [6 / 6, 6 / 6, 6 / 6], [2 / 6, 1 / 6, 1 / 6]]
+    skewed = [[2 / 6, 1 / 6, 4 / 6], [6 / 6, 1 / 6, 6 / 6], [2 / 6, 6 / 6, 1 / 6]]
+    sums = -np.log([lower, upper, skewed]).sum(axis=2)
+    assert sums.argmax(axis=0).tolist() == [2, 0, 1]  # each of the three sums is the largest once
+    expected = np.log([216 / (2 * 1 * 4), 216 / (1 * 1 * 1), 216 / (2 * 1 * 1)])
+    assert sums.max(axis=0) == pytest.approx(expected)
+    assert score.score(sample(3)._replace(statistics=table)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("name", "fifth"), [("ks_10", 2), ("ks_25", 5)])
+def test_kolmogorov_smirnov_of_a_batch_worked_out_by_hand(name, fifth):
+    score = fitted(name, sample(5)._replace(statistics=pd.DataFrame({"log_prob": [-50.0, -40.0, -30.0, -20.0, -10.0]})))
+    fifths = [
+        [-35.0, -15.0, -15.0, -15.0, -15.0],  # below -15 the reference has 4/5, the batch 1/5
+        [-25.0, -55.0, -55.0, -55.0, -55.0],  # at -55 the batch has 4/5, the reference nothing
+        [-30.0, -10.0, -50.0, -20.0, -40.0],  # the reference in another order
+    ]
+    log_prob = [*np.repeat(fifths, fifth), *[0.0] * (5 * fifth - 1)]  # and a batch that lacks an image
+    found = score.score(sample(len(log_prob))._replace(statistics=pd.DataFrame({"log_prob": log_prob})))
+    assert found == pytest.approx([4 / 5 - 1 / 5, 4 / 5 - 0.0, 0.0])
 
 
 def test_an_image_must_be_likely_and_of_a_high_local_dimension():

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from likelihood.settings import resolve, schema
 from tests.helpers import ROOT
 
 VALUES = params.load(ROOT / "params.yaml")
-VALUES |= {"run": ["fashion_mnist", "mnist", "cifar10_30k"], "run_variants": ["glow_additive", "vae_seeds", "pixelcnn_local"]}
-GREY, COLOUR = ("fashion_mnist", "mnist"), ("cifar10_30k",)
+GREY, COLOUR = ("fashion_mnist", "mnist"), ("cifar10_30k", "svhn_10k")
+VALUES |= {"run": [*GREY, *COLOUR], "run_variants": ["glow_additive", "vae_seeds", "pixelcnn_local"]}
 OF = {"vae": ("vae", "vae_seeds"), "pixelcnn": ("pixelcnn", "pixelcnn_local"), "glow": ("glow", "glow_additive")}
+KINDS = ("training", "scoring")
 
 
 def training(benchmarks, *models):
@@ -31,6 +33,7 @@ def analyses(*benchmarks):
 # What changes with the value of a parameter: [parameter, another value, files below data/settings].
 TABLE = [
     ("seed", 5, every("scoring") | analyses(*GREY, *COLOUR) | (every("training") - training((*GREY, *COLOUR), "vae_seeds"))),
+    ("benchmarks.mnist.in", "mnist_5k", {"mnist/sets.json"}),
     ("benchmarks.fashion_mnist.out", ["noise"], {"fashion_mnist/sets.json", "fashion_mnist/analyses.json"}),
     ("benchmarks.mnist.pixelcnn.epochs", 9, training(["mnist"], *OF["pixelcnn"])),
     ("benchmarks.mnist.glow.epochs", 9, training(["mnist"], *OF["glow"])),
@@ -38,6 +41,8 @@ TABLE = [
     ("variants.vae_seeds.seeds", [3], training((*GREY, *COLOUR), "vae_seeds")),
     ("variants.pixelcnn_local.layers", 2, training((*GREY, *COLOUR), "pixelcnn_local")),
     ("variants.glow_seeds.seeds", [3], set()),  # not enabled
+    ("variants.pixelcnn_local.mutation", 0.5, training((*GREY, *COLOUR), "pixelcnn_local")),
+    ("variants.vae_seeds.family", "glow", {f"{b}/vae_seeds/{kind}.json" for b in (*GREY, *COLOUR) for kind in KINDS}),
     ("preprocess.validation_fraction", 0.2, set()),
     ("model.lr", 0.001, every("training") - training(COLOUR, *OF["vae"])),  # colour.vae has its own
     ("model.clip_norm", 2.0, every("training")),
@@ -62,23 +67,94 @@ TABLE = [
 ]
 
 
+def at(values, place):
+    """What stands at a place, as `colour.vae`; nothing where there is none."""
+    for key in place.split("."):
+        values = values.get(key, {})
+    return values
+
+
+def leaves(values, place=""):
+    """Every parameter, as `colour.vae.lr`."""
+    for key, value in values.items():
+        yield from leaves(value, f"{place}{key}.") if isinstance(value, dict) and value else [f"{place}{key}"]
+
+
+def changed(parameter, value):
+    """All values, with another of one parameter."""
+    values = copy.deepcopy(VALUES)
+    section, _, key = parameter.rpartition(".")
+    place = at(values, section) if section else values
+    assert place.get(key) != value
+    place[key] = value
+    return values
+
+
+def differing(values):
+    """The files that are others than those of VALUES."""
+    before, after = resolve.files(VALUES), resolve.files(values)
+    assert before.keys() == after.keys()
+    return {path for path in before if before[path] != after[path]}
+
+
 @pytest.mark.parametrize(("parameter", "value", "files"), TABLE, ids=[row[0] for row in TABLE])
 def test_a_parameter_changes_what_it_affects_exactly(parameter, value, files):
-    changed = copy.deepcopy(VALUES)
-    *sections, last = parameter.split(".")
-    place = changed
-    for section in sections:
-        place = place[section]
-    assert place.get(last) != value
-    place[last] = value
-    before, after = resolve.files(VALUES), resolve.files(changed)
-    assert before.keys() == after.keys()
-    assert {path for path in before if before[path] != after[path]} == files
+    assert differing(changed(parameter, value)) == files
 
 
-def test_every_section_has_a_row():
-    tried = {row[0].split(".")[0] for row in TABLE}
-    assert set(VALUES) - tried == {"run", "run_variants", "run_analyses"}  # which say what is enabled
+# A setting of models needs no row: where it stands says what changes with it.
+SECTIONS = {"model", *schema.families(), *(f"colour.{family}" for family in schema.families())}
+SECTIONS |= {f"benchmarks.{name}.{family}" for name in VALUES["benchmarks"] for family in schema.families()}
+SECTIONS |= {f"variants.{name}" for name in VALUES["variants"]}
+PARTS = [(leaf, *leaf.rpartition(".")) for leaf in leaves(VALUES)]
+SETTINGS = [leaf for leaf, section, _, key in PARTS if section in SECTIONS and key not in ("family", "seeds", "mutation")]
+
+
+def source(values, benchmark, model, key):
+    """The section that a model or variant has a setting from: the narrowest that gives it one."""
+    family = values["variants"].get(model, {"family": model})["family"]
+    colour = [f"colour.{family}"] if benchmark in COLOUR else []
+    sections = [f"variants.{model}", f"benchmarks.{benchmark}.{family}", *colour, family, "model"]
+    return next((section for section in sections if at(values, section).get(key) is not None), None)
+
+
+def affected(values, parameter):
+    """The files of all that have a setting from there. Noise is drawn when images are scored, so `draws` retrains nothing."""
+    section, key = parameter.rsplit(".", 1)
+    models = {model for of_family in OF.values() for model in of_family}
+    having = {(b, model) for b in (*GREY, *COLOUR) for model in models if source(values, b, model, key) == section}
+    if key != "draws":
+        return {f"{b}/{model}/training.json" for b, model in having}
+    return {f"{b}/{model}/scoring.json" for b, model in having} | analyses(*(b for b, model in having if model in OF))
+
+
+def another(parameter):
+    """Another value that a setting may have; of an empty one, another than it inherits."""
+    section, key = parameter.rsplit(".", 1)
+    value = VALUES["model"][key] if at(VALUES, parameter) is None else at(VALUES, parameter)
+    if isinstance(value, str):
+        family = at(VALUES, section).get("family", section.split(".")[-1])
+        return next(word for word in get_args(schema.settings(family)[key]) if word != value)
+    if isinstance(value, int):  # less, as a model has no more snapshots than epochs
+        return value // 2 or value + 1
+    return 2.0 * value or 0.1
+
+
+@pytest.mark.parametrize("parameter", SETTINGS)
+def test_a_setting_changes_those_models_which_have_it_from_there_exactly(parameter):
+    values = changed(parameter, another(parameter))
+    schema.parameters().model_validate(values)
+    assert differing(values) == affected(values, parameter)
+
+
+def test_every_parameter_has_a_row_or_is_a_setting_of_models():
+    def kind(parameter):  # of benchmarks, and of variants, one stands for all
+        section, *keys = parameter.split(".")
+        return (section, *(keys[1:] if section in ("benchmarks", "variants") else keys))
+
+    tried = {kind(parameter) for parameter in (*(row[0] for row in TABLE), *SETTINGS)}
+    left = {leaf for leaf in leaves(VALUES) if not any(kind(leaf)[: len(place)] == place for place in tried)}
+    assert left == {"run", "run_variants", "run_analyses"}  # which say what is enabled
 
 
 @pytest.mark.parametrize(("epochs", "count"), [(1, 5), (5, 5), (6, 5), (24, 5), (80, 5), (3200, 5), (100, 40), (9, 1)])
