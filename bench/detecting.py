@@ -38,10 +38,10 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def importing(names: str) -> float:
-    """MB that a Python has when it has imported these libraries."""
+def importing_torch() -> float:
+    """MB that a Python has when it has imported PyTorch."""
     with tempfile.NamedTemporaryFile("r") as peak:
-        subprocess.run([sys.executable, "-c", WATCHED, peak.name, sys.executable, "-c", f"import {names}"], check=True)
+        subprocess.run([sys.executable, "-c", WATCHED, peak.name, sys.executable, "-c", "import torch"], check=True)
         return int(peak.read()) / 1024.0
 
 
@@ -107,7 +107,7 @@ def main() -> None:
         "first_megabytes": round(statistics.median(most for _, _, most in first)),
         "ratio": [round(value, 2) for value in (statistics.median(ratios), min(ratios), max(ratios))],
         "pictures_per_second": round(statistics.median(speeds)),
-        "torch_megabytes": round(importing("torch")),
+        "torch_megabytes": round(importing_torch()),
         "megabytes": megabytes,
     }
     store("detecting", result)
