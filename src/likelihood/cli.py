@@ -13,16 +13,16 @@ from likelihood.common.errors import InputError
 from likelihood.detection import command
 
 DETECT = """IMAGES are pictures, folders of pictures, read through with all below them, and .npz files (key `images`,
-uint8, of the models' shape). Pictures are turned as their camera says, cut, resampled and coloured into that shape,
-as own images are; of a file of several pictures each is looked at, `two.tiff[1]`. One line per image says whether it
-is flagged, that is p at most the rate of false alarms; p, the share of held-out in-distribution images that are at
-least as outlying; bits/dim of every model. A file that cannot be read is skipped; the others are judged all the same."""
+uint8, of the models' shape). Pictures are turned upright by their EXIF tag, cropped, resampled and converted to that
+shape, as own images are; of a file of several pictures each is looked at, `two.tiff[1]`. One line per image says
+whether it is flagged, that is p at most the rate of false alarms; p, the share of held-out images of the in-set that
+are at least as outlying; bits/dim of every model. A file that cannot be read is skipped; the others are judged all the same."""
 ADD = """Every file of FOLDER and of the folders in it is looked at; what cannot be read as one picture is left out;
 the first of them are named. The others are copied to data/own/NAME, and params.yaml gets NAME under `own` and under
-`benchmarks`. The size of the models' images is proposed by the pictures': at most 32 pixels on the longer side. The
-last line trains a detector."""
-REMOVE = """The entries go from params.yaml, and data/own/NAME with all that is in it. What it only links to stays, and so does
-what was trained. While params.yaml enables the benchmark, or names the set elsewhere, nothing is removed."""
+`benchmarks`. The size of the models' images follows from that of the pictures: at most 32 pixels on the longer side.
+The last line printed is the command that trains a detector."""
+REMOVE = """Both entries of params.yaml are removed, and data/own/NAME with all that is in it. Pictures that it only links to
+stay, and so does what was trained. While params.yaml enables the benchmark, or names the set elsewhere, nothing is removed."""
 WATCH = """One line per picture that arrives says whether it is flagged, as `likelihood detect` does; a file is judged once it
 has not changed for two seconds, and again when it changes later. A line ALARM says, once, that pictures have become
 more outlying than those trained on: without such a drift this ever happens with a probability of at most --alarm,
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     add(
         "audit",
         "name results that are old, damaged or without a run",
-        example("likelihood audit", "an enabled one is, or one in git"),
+        example("likelihood audit", "an enabled result is old, a cached file damaged, or a file in git has no run"),
     )
     return main
 

@@ -109,6 +109,8 @@ def test_a_report_and_maps_are_written_beside_a_table(small, pictures, tmp_path)
     for number, bits in enumerate(table["glow.bits_per_dim"]):
         (file,) = places["maps"].glob(f"{number:05d}_*.glow.npy")
         assert -np.load(file, allow_pickle=False).sum() / 784 / np.log(2) == pytest.approx(bits, rel=1e-4)
+    again = detect(small, *BENCHMARK, *ONE, "--output", places["found.csv"], pictures, tmp_path / "found.csv")
+    assert again.stderr.endswith("; 0 skipped\n"), "what it is to write is none of its pictures"
 
 
 def test_the_next_images_are_read_while_some_are_judged_and_what_is_wrong_with_them_is_said_after_these():

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from likelihood.commands import pull
+from likelihood.commands import entries, pull
 from likelihood.common.errors import InputError
 from likelihood.detection.command import unfinished
 from tests.helpers import files
@@ -85,6 +85,11 @@ def test_files_are_counted_once_they_are_here(tmp_path, pulled, capsys):
     assert done.out == "1 of 2 files brought; the others were here\n"
     assert f"note: {two} is not shared, or not all of it\n" in done.err
     assert files(tmp_path) == [f"{one}/a", f"{one}/b"]
+
+
+def test_two_at_once_do_not_take_each_other_s_files(pulled):
+    with entries.alone(), pytest.raises(InputError, match="is at work in this folder: wait for it"):
+        pulled(Shared([b"a"], {"data/scores/toy": {"a": b"a"}}), "data/scores/toy")
 
 
 def test_a_remote_without_any_of_the_files_is_named_and_nothing_is_counted(pulled, capsys):

@@ -1,6 +1,7 @@
 """Which numbers `likelihood verify` compares, and where it finds their spread over seeds."""
 
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 
@@ -23,6 +24,21 @@ def test_a_spread_is_that_of_any_variant_of_several_seeds_and_of_no_other(tmp_pa
     assert list(found["std"]) == [0.25, 0.25]
     assert list(found["quantity"]) == ["likelihood", "auroc"]
     assert len(verify.deviations(tmp_path, "other")) == 0
+
+
+def test_the_pipeline_is_run_again_whatever_a_cache_holds_on_images_that_a_folder_named_from_here_has(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIKELIHOOD_IMAGES", "pictures")
+    monkeypatch.setenv("LIKELIHOOD_TRAININGS", "kept")
+    monkeypatch.setattr(verify.audit, "copy", lambda root, folder: None)
+    done = lambda command, cwd, env: calls.append((command, env)) or SimpleNamespace(returncode=0)  # noqa: E731
+    monkeypatch.setattr(verify.subprocess, "run", done)
+    verify.rerun(tmp_path, tmp_path)
+    ((command, environment),) = calls
+    assert command[-2:] == ["repro", "--no-run-cache"]
+    assert environment["LIKELIHOOD_IMAGES"] == str(tmp_path / "pictures")
+    assert "LIKELIHOOD_TRAININGS" not in environment
 
 
 def test_the_numbers_are_likelihoods_in_each_model_s_unit_and_areas_also_without_a_model(tmp_path):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from likelihood import cli
 from likelihood.commands import watch
+from likelihood.commands.detect import Named
 from likelihood.common.errors import InputError
 from tests.helpers import ROOT
 
@@ -64,6 +65,13 @@ def test_a_file_whose_time_is_changed_back_is_not_the_same_if_its_size_is_not(in
         assert arrivals.settled(10.0 * size) == []
     assert arrivals.settled(21.0) == []
     assert arrivals.settled(22.0) == [inbox / "a.png"]
+
+
+def test_nothing_is_kept_of_pictures_that_never_end():
+    seen = watch.Seen({"resized": 0.0, "lossy": 0.0}, endless=True)
+    for _ in range(3):
+        seen.add([Named("a.png", np.zeros((4, 4, 1), np.uint8))])
+    assert (seen.images, seen.alike.total) == (3, 0)
 
 
 def watched(monkeypatch, exported, inbox, steps, *options):

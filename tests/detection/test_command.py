@@ -39,6 +39,10 @@ def test_the_status_is_what_main_returns(status):
     [
         ("raise InputError('it is wrong')", "error: it is wrong\n"),
         ("raise MemoryError", "error: there is not enough memory: end other programs, or name fewer images\n"),
+        (
+            "import torch\nraise torch.OutOfMemoryError",
+            "error: the GPU has not enough memory: end other programs, or set CUDA_VISIBLE_DEVICES= to compute without it\n",
+        ),
         ("raise OSError(errno.ENOSPC, '', 'x')", "error: the disk is full while writing x: free some space and run again\n"),
         ("import thing", "error: No module named 'thing': install this package again, or use the Python of a clone's .venv\n"),
         ("sys.exit(1)", ""),

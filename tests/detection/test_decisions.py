@@ -77,7 +77,17 @@ def test_a_group_is_flagged_of_which_no_image_is():
 def test_the_least_rate_of_groups_is_that_of_the_draws_or_of_so_many_groups_as_there_are():
     assert decisions.least_group_rate(10, 1000) == 1 / 10_000
     assert decisions.least_group_rate(2, 2) == 1 / 6
+    assert decisions.least_group_rate(5000, 1000) == 1 / 10_000, "of more groups than a float can count"
     assert decisions.group_p(np.array([5.0, 6.0]), np.array([1.0, 2.0])) == pytest.approx(1 / 6, abs=0.02)
+
+
+def test_the_p_of_a_group_is_the_same_however_many_are_summed_at_a_time(monkeypatch):
+    rng = np.random.default_rng(2)
+    levels, scores = rng.normal(size=200), rng.normal(size=30) + 0.3
+    whole = decisions.group_p(scores, levels)
+    for at_once in (1, 7 * 30 + 1):
+        monkeypatch.setattr(decisions, "AT_ONCE", at_once)
+        assert decisions.group_p(scores, levels) == whole
 
 
 SCORE = "glow.code_kde"

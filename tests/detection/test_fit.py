@@ -176,6 +176,7 @@ def test_the_seed_decides_and_nothing_else_of_the_caller_s_is_touched():
     torch.manual_seed(8)
     assert fitted(torch.from_numpy(x)[:, None], models=["vae"]).members == first.members
     assert fitted(x, models=["vae"], seed=1).members != first.members
+    assert fitted(x, models=["vae"], seed=np.int64(0)).members == first.members
     longer = fitted(x, models=["vae"], epochs=4)
     assert json.loads(longer.members[archive.CARD])["training"] == {"vae": {"epochs": 4, "seed": 0}}
 

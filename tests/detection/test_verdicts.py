@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,20 @@ def test_after_a_failure_the_older_table_is_as_it_was(tmp_path):
         raise ZeroDivisionError
     assert files(tmp_path) == ["t.csv"]
     assert (tmp_path / "t.csv").read_text() == "older"
+
+
+def test_maps_go_to_where_a_link_leads_and_never_in_place_of_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    one = BATCH._replace(maps=lambda rows: {"glow": np.ones((len(rows), 4, 4))})
+    with verdicts.Maps(tmp_path / "link") as maps:
+        maps.add(one)
+    assert (tmp_path / "link").is_symlink()
+    assert len(list((tmp_path / "elsewhere").glob("*.glow.npy"))) == 2
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(InputError, match=r"^\. is the folder that you are in: name a new one$"):
+        verdicts.Maps(Path("."))
 
 
 @pytest.mark.parametrize("when", ["write", "end"])

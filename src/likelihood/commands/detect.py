@@ -108,10 +108,11 @@ class Seen:
     Arguments:
         prepared: shares of the pictures trained on that were `resized` and `lossy`.
         grouped: whether images are flagged in groups.
+        endless: whether images never end to come, so that nothing may be kept of each.
     """
 
-    def __init__(self, prepared: dict[str, float], grouped: bool = False) -> None:
-        self.grouped = grouped
+    def __init__(self, prepared: dict[str, float], grouped: bool = False, endless: bool = False) -> None:
+        self.grouped, self.endless = grouped, endless
         self.flagged = self.images = self.unlike = 0
         self.skipped: list[str] = []  # why, of each
         self.kinds = {what: 0 for what, share in prepared.items() if share <= MOST}  # what the training set was not
@@ -121,7 +122,8 @@ class Seen:
         """Count the images of a batch."""
         self.images += len(good)
         for image in good:
-            self.alike.add(image.pixels)
+            if not self.endless:
+                self.alike.add(image.pixels)
             found = [what for what in self.kinds if getattr(image, what)]
             self.unlike += bool(found)
             for what in found:
@@ -169,6 +171,7 @@ def load(file: Path | None, benchmark: str | None, models: list[str] | None = No
 
     from likelihood.detection.detector import Detector
 
+    torch.backends.cudnn.allow_tf32 = False  # p compares numbers that a CPU may have computed
     device = "cuda" if torch.cuda.is_available() else "cpu"
     detector = Detector.load(place, benchmark, models, score, device)
     if others := detector.other_codecs():
@@ -230,7 +233,8 @@ def run(arguments: argparse.Namespace) -> int:
         outputs: list[Output] = [stack.enter_context(Maps(arguments.maps))] if arguments.maps else []
         outputs.append(stack.enter_context(Lines() if arguments.output is None else Table(arguments.output)))
         report = stack.enter_context(Report(arguments.report)) if arguments.report else None
-        found = files(arguments.images)
+        written = {path.resolve() for path in (arguments.output, arguments.report) if path}  # perhaps by an earlier call
+        found = [path for path in files(arguments.images) if path.resolve() not in written]
         detector = load(arguments.detector, arguments.benchmark, arguments.model, arguments.score)
         decision = decided(detector, arguments.rate, arguments.fdr, arguments.group)
         if (arguments.maps or report) and (lacking := detector.unmapped()):

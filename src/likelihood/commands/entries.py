@@ -80,13 +80,13 @@ def taken(text: str, section: str, name: str) -> str:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Change params.yaml and data/own as the only one of these commands in this folder; InputError where another is at work."""
+    """Change files as the only one of these commands in this folder; InputError where another is at work."""
     folder = os.open(params.FILE.parent, os.O_RDONLY)
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError("another `likelihood add` or `remove` is at work in this folder: wait for it") from None
+            raise InputError("another `likelihood add`, `remove` or `pull` is at work in this folder: wait for it") from None
         except OSError:
             pass  # a file system that knows no locks
         yield

@@ -15,7 +15,7 @@ from dvc.repo import Repo
 from tqdm import tqdm
 
 from likelihood.commands.audit import load_lock
-from likelihood.commands.entries import temporary
+from likelihood.commands.entries import alone, temporary
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     lock = load_lock(Path())
     wanted = {path: md5 for benchmark in benchmarks for path, md5 in outputs(lock, benchmark).items()}
     remote, brought, count, lacking = Remote(), 0, 0, []
-    with tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:
+    with alone(), tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:
         for path, md5 in bar:
             try:
                 for file in remote.files(path, md5):

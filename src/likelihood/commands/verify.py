@@ -70,15 +70,17 @@ def compare(committed: Path, here: Path, benchmark: str) -> pd.DataFrame:
 
 def rerun(root: Path, folder: Path) -> None:
     """Run the pipeline on a copy of the tree in an empty folder; InputError when it fails."""
-    command = audit.dvc_command("repro")
+    command = audit.dvc_command("repro", "--no-run-cache")  # a cache that the team shares may hold the results
     audit.copy(root, folder)
     (folder / "dvc.lock").unlink(missing_ok=True)
     downloads = root / "data" / "downloads"
     if downloads.is_dir():
         (folder / "data").mkdir(exist_ok=True)
         (folder / "data" / "downloads").symlink_to(downloads)
-    # A training kept elsewhere would be reused instead of repeated.
+    # A training kept elsewhere would be reused instead of repeated; a folder of images may be named from here.
     environment = {key: value for key, value in os.environ.items() if key != "LIKELIHOOD_TRAININGS"}
+    if given := environment.get("LIKELIHOOD_IMAGES"):
+        environment["LIKELIHOOD_IMAGES"] = os.path.abspath(given)
     done = subprocess.run(command, cwd=folder, env=environment)
     if done.returncode:
         raise InputError(f"dvc repro failed with status {done.returncode}; its messages are above")

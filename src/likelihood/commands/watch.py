@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     arrivals = Arrivals(arguments.folder)
     detector = load(arguments.detector, arguments.benchmark, arguments.model, arguments.score)
     decision, drift = decided(detector, arguments.rate, None, None), Drift(detector.levels, arguments.alarm)
-    seen = Seen(detector.facts["prepared"])
+    seen = Seen(detector.facts["prepared"], endless=True)
     with asked_to_end() as end, Lines() as lines:
         print(
             f"watching {shown(arguments.folder)}; files that are there already: {len(arrivals.known)}; Ctrl-C ends",

@@ -225,7 +225,7 @@ def _decoding(path: Path, name: str) -> Iterator[None]:
     """Make an InputError that names the picture of whatever a decoder raises."""
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # every format's decoder has errors of its own
         reason = said(error, path)

@@ -110,7 +110,10 @@ def answer(main: Callable[[], int]) -> int:
         print(f"error: {error}: install this package again, or use the Python of a clone's .venv", file=sys.stderr)
         return FAILED
     except BaseException as error:
-        text = stage.sentence(error)
+        if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, which is not imported here
+            text = "the GPU has not enough memory: end other programs, or set CUDA_VISIBLE_DEVICES= to compute without it"
+        else:
+            text = stage.sentence(error)
         if text is None:
             traceback.print_exc()
         else:

@@ -36,6 +36,7 @@ from likelihood.detection.verdicts import Batch
 
 DRAWS, SEED = 9_999, 0  # of groups
 ROUNDING = 1e-9  # of sums of logarithms
+AT_ONCE = 1_000_000  # logarithms that are summed at a time
 
 
 class Decision(Protocol):
@@ -118,17 +119,18 @@ def group_p(scores: np.ndarray, levels: np.ndarray) -> float:
     pool = np.concatenate([scores, levels])
     ranks = len(pool) - np.searchsorted(np.sort(pool), pool, side="left")
     weights = -np.log(ranks / len(pool))
-    drawn = weights[_groups(len(pool), len(scores))].sum(axis=1)
+    groups, size = _groups(len(pool), len(scores)), max(1, AT_ONCE // len(scores))
+    drawn = np.concatenate([weights[groups[start : start + size]].sum(axis=1) for start in range(0, DRAWS, size)])
     return (1 + int((drawn >= weights[: len(scores)].sum() - ROUNDING).sum())) / (1 + DRAWS)
 
 
 def least_group_rate(size: int, calibrating: int) -> float:
     """The smallest rate of false alarms that groups of a size can be flagged at."""
-    return max(1.0 / (1 + DRAWS), 1.0 / math.comb(size + calibrating, size))
+    return max(1 / (1 + DRAWS), 1 / math.comb(size + calibrating, size))  # of integers, as the second may be beyond any float
 
 
 @functools.lru_cache(maxsize=2)  # groups of the size asked for, and the last one
 def _groups(pool: int, size: int) -> np.ndarray:
     """Positions of random groups among the images of a pool: (DRAWS, size)."""
     rng = np.random.RandomState(SEED)
-    return np.stack([rng.choice(pool, size, replace=False) for _ in range(DRAWS)])
+    return np.stack([rng.choice(pool, size, replace=False).astype(np.int32) for _ in range(DRAWS)])

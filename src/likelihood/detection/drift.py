@@ -36,7 +36,7 @@ EPSILONS = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 
 
 class Drift:
-    """A stream of scores, and the evidence that it has drifted.
+    """A stream of scores, and the evidence that it has drifted. Until the alarm it keeps every score, in 8 bytes.
 
     Arguments:
         levels: of the calibration images, (n,).

@@ -57,6 +57,7 @@ def fitted(
     progress: bool,
 ) -> dict[str, bytes]:
     """All members of the file (archive.py) of a detector of uint8 images x (N, C, H, W); for the others see `Detector.fit`."""
+    seed, epochs = (value.item() if isinstance(value, np.integer) else value for value in (seed, epochs))
     values = settings(x.shape[1:], models, epochs, seed)
     held, others = split(len(x), seed, values["preprocess"]["validation_fraction"] if share is None else share)
     train, validation = x[others], x[held]

@@ -234,16 +234,18 @@ class Maps:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.count, place = path, 0, path.absolute()
+        self.path, self.count, self.place = path, 0, path.resolve()  # a link stays a link
+        if self.place == Path.cwd():
+            raise InputError(f"{shown(path)} is the folder that you are in: name a new one")
         if path.exists() and not path.is_dir():
             raise InputError(f"{shown(path)} is no folder: name another")
         if path.exists() and any(path.iterdir()):
             raise InputError(f"{shown(path)} is not empty: name a new folder")
-        if not place.parent.is_dir():
+        if not self.place.parent.is_dir():
             raise InputError(f"{shown(path.parent)} is not a folder: make it first")
         try:
             with unfinished.change():
-                self.partial = place.with_name(f".{place.name}.{os.getpid()}.partial")  # of this run alone
+                self.partial = self.place.with_name(f".{self.place.name}.{os.getpid()}.partial")  # of this run alone
                 self.partial.mkdir()
                 unfinished.places.add(self.partial)
         except OSError as error:
@@ -275,7 +277,7 @@ class Maps:
         with unfinished.change():
             try:
                 if kind is None and self.count:
-                    os.replace(self.partial, self.path)
+                    os.replace(self.partial, self.place)
             except OSError as error:
                 raise self.refusal(error) from None
             finally:
