@@ -147,11 +147,10 @@ def severities(table: pd.DataFrame, likelihoods: pd.DataFrame, in_name: str) -> 
     shown = [*((row, "log_prob") for row in plain), *[key for key in mean.index if key[1] != "log_prob"][:SHOWN]]
     titles = {".".join(key): score_title(key[0], scores.get(key[1]).title) for key in shown}
     curves = table.assign(line=table["model"] + "." + table["score"], value=table["auroc"])
+    means, models = likelihoods.assign(line=likelihoods["model"]), {model: model_title(model) for model in MODELS}
     title = f"Trained on {set_title(in_name)}: its own test images, corrupted"
     return {
-        "likelihoods": figures.severity_curves(
-            likelihoods.assign(line=likelihoods["model"]), {model: model_title(model) for model in MODELS}, title, "bits/dim"
-        ),
+        "likelihoods": figures.severity_curves(means, models, title, "bits/dim", log=True),
         "scores": figures.severity_curves(curves, titles, title, "AUROC; 0.5 is chance"),
     }
 

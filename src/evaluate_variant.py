@@ -34,13 +34,9 @@ from likelihood.common import images, params, stage
 from likelihood.evaluation import results
 from likelihood.evaluation.results import DIGITS, Compared
 from likelihood.figures import benchmark as figures
+from likelihood.figures.titles import kind
 
 Statistics = dict[str, pd.DataFrame]  # by set
-
-
-def kind(variant: str, family: str) -> str:
-    """What a variant is to its family: its name without the family's."""
-    return variant.removeprefix(f"{family}_")
 
 
 def of_seeds(statistics: Statistics) -> list[Statistics]:

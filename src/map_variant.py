@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluate_variant import kind
 from likelihood.common import images, params, stage
 from likelihood.figures import benchmark as figures
 from likelihood.figures.maps import Maps, Model, maps
-from likelihood.figures.titles import model_title
+from likelihood.figures.titles import kind, model_title
 from likelihood.maps.places import has_places, maps_of
 from likelihood.models.shared import checkpoint
 

@@ -9,6 +9,7 @@ import evaluate_analysis
 import evaluate_variant
 from likelihood.common import params
 from likelihood.common.errors import InputError
+from likelihood.figures import titles
 from tests.builders import build, images
 from tests.helpers import ROOT
 
@@ -64,8 +65,8 @@ def test_the_statistics_of_seeds_are_told_apart_and_a_single_model_has_none():
 
 
 def test_a_variant_s_kind_is_its_name_without_its_family_s():
-    assert evaluate_variant.kind("pixelcnn_background", "pixelcnn") == "background"
-    assert evaluate_variant.kind("mine", "glow") == "mine"
+    assert titles.kind("pixelcnn_background", "pixelcnn") == "background"
+    assert titles.kind("mine", "glow") == "mine"
 
 
 def test_the_likelihoods_over_seeds_are_means_of_sets_in_the_model_s_unit():

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 import yaml
 from matplotlib.patches import StepPatch
+from matplotlib.text import Text
 
 import plot
 from likelihood.common import images
 from likelihood.evaluation import results
 from likelihood.figures import benchmark as figures
+from likelihood.figures.maps import Maps, Model, maps
 from likelihood.figures.titles import model_title
 
 MODELS, OUTS, BINS = ("vae", "pixelcnn", "glow"), ["mnist_5k", "noise"], 40
@@ -195,3 +197,36 @@ def test_curves_and_grids_are_read_as_training_wrote_them(project):
         plots = project / "metrics/toy/train" / model / "plots"
         pd.testing.assert_frame_equal(figures.read_curve(plots), curve[["epoch", "images", "train", "validation", "unit"]])
         assert list(figures.read_grids(plots, 500)) == ["epoch 1\n(500 images)", "epoch 3\n(1,500 images)"]
+
+
+def outside(figure):
+    """The texts that do not lie within a figure."""
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text.axes is None]
+    assert texts
+    inner = figure.bbox.padded(0.5)
+    return [
+        text.get_text() for text in texts if not all(inner.contains(*corner) for corner in text.get_window_extent().corners())
+    ]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_no_text_of_the_maps_of_a_ratio_is_cut_off(channels):
+    bits = {name: np.ones((3, 6, 6)) for name in ("pixelcnn", "pixelcnn_background", "difference")}
+    found = {name: Maps(np.zeros((3, channels, 6, 6), np.uint8), bits, {}) for name in ("test", "cifar10_vehicles")}
+    rows = {
+        "pixelcnn": Model("pixelcnn", "bits_per_dim"),
+        "pixelcnn_background": Model("background", "bits_per_dim"),
+        "difference": Model("difference", "bits_per_dim", signed=True),
+    }
+    assert outside(maps(found, rows, "cifar10_animals", "what the ratio sees")) == []
+
+
+def test_severities_of_values_far_apart_have_a_logarithmic_axis_and_every_panel_without_one_below_names_its_own():
+    rows = [(line, kind, severity, 2.0 ** (10 * severity)) for line in MODELS for kind in "abcdefg" for severity in (0, 1)]
+    table = pd.DataFrame(rows, columns=["line", "kind", "severity", "value"])
+    figure = figures.severity_curves(table, {model: model_title(model) for model in MODELS}, "title", "bits/dim", log=True)
+    panels = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_yscale() for ax in panels] == ["log"] * 7
+    assert [ax.get_xlabel() for ax in panels] == ["", "", *["severity"] * 5]
+    assert outside(figure) == []

@@ -15,6 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import ScalarFormatter
 
 from likelihood.common.units import Unit
 from likelihood.figures.titles import AXIS, model_title, set_title
@@ -44,7 +45,7 @@ SIZE = 0.62  # inches of an image
 FRAME = 190  # grey of the frames
 DARK = 0.36  # from this distance to one half on, a cell is so dark that its number is white
 KINDS_A_ROW = 5  # panels of corruptions
-NUMBERED = {"rotation": "rotation by 90°, 180°", "flip": "flip: sideways, upside down"}  # what is 1, what is 2
+KIND_TITLES = {"jpeg": "JPEG", "rotation": "rotation by 90°, 180°", "flip": "flip: sideways, upside down"}  # severities 1, 2
 DPI = 150
 
 
@@ -289,7 +290,7 @@ def heat_map(
     return figure
 
 
-def severity_curves(table: pd.DataFrame, lines: Mapping[str, str], title: str, label: str) -> Figure:
+def severity_curves(table: pd.DataFrame, lines: Mapping[str, str], title: str, label: str, log: bool = False) -> Figure:
     """One panel a kind of corruption: a value by severity.
 
     Arguments:
@@ -297,6 +298,7 @@ def severity_curves(table: pd.DataFrame, lines: Mapping[str, str], title: str, l
         lines: titles by line, in order.
         title: of the figure.
         label: of the values.
+        log: whether the values span orders of magnitude.
     """
     kinds = [kind for kind in dict.fromkeys(table["kind"]) if kind]
     rows = -(-len(kinds) // KINDS_A_ROW)
@@ -310,12 +312,16 @@ def severity_curves(table: pd.DataFrame, lines: Mapping[str, str], title: str, l
         for line in lines:
             found = chosen[chosen["line"] == line].sort_values("severity")
             ax.plot(found["severity"], found["value"], color=palette[line], marker="o", markersize=3, label=lines[line])
-        ax.set_title(NUMBERED.get(kind, kind))
+        ax.set_title(KIND_TITLES.get(kind, kind))
         ax.set_xticks(sorted(chosen["severity"].unique()))
         ax.grid(axis="y", alpha=0.25)
+    if log:
+        axes[0, 0].set_yscale("log", base=2)
+        axes[0, 0].yaxis.set_major_formatter(ScalarFormatter())
     for row in axes:
         row[0].set_ylabel(label)
-    figure.supxlabel("severity", fontsize=9)
+    for ax in axes.flat[max(0, len(kinds) - KINDS_A_ROW) : len(kinds)]:  # those with none below
+        ax.set_xlabel("severity")
     figure.suptitle(title, fontsize=11)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

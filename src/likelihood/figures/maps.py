@@ -102,7 +102,7 @@ def maps(
         text += "\n(of binarised images the scale ends at 1 per value)"
     scale(figure, next(iter(palettes.values())), left / width, bottom - 0.33, text)
     if differences:
-        text = "how many more bits per pixel the first model needs than the second; the number in each map is their sum"
+        text = "how many more bits per pixel the first model needs than the second;\nthe number in each map is their sum"
         scale(figure, differences[0].colors(channels), left / width, bottom - 0.78, text)
     figure.suptitle(f"Trained on {set_title(in_name)}: {title}", fontsize=12, y=1 - 0.12 / height, va="top")
     return figure
@@ -146,4 +146,4 @@ def scale(figure: Figure, palette: ScalarMappable, left: float, above: float, te
     axes = figure.add_axes((left, above / height, 0.3, 0.12 / height))
     figure.colorbar(palette, cax=axes, orientation="horizontal", extend="both")
     axes.tick_params(labelsize=9)
-    figure.text(left + 0.31, above / height, text, fontsize=10)
+    figure.text(left + 0.31, (above + 0.06) / height, text, fontsize=10, va="center")

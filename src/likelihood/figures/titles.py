@@ -42,7 +42,12 @@ def model_title(row: str) -> str:
     if row in TITLES:
         return TITLES[row]
     family = next((name for name in TITLES if row.startswith(f"{name}_")), None)
-    return f"{TITLES[family]}, {row.removeprefix(f'{family}_').replace('_', ' ')}" if family else row
+    return f"{TITLES[family]}, {kind(row, family).replace('_', ' ')}" if family else row
+
+
+def kind(variant: str, family: str) -> str:
+    """What a variant is to its family: its name without the family's."""
+    return variant.removeprefix(f"{family}_")
 
 
 def row_title(row: str, unit: Unit) -> str:
