@@ -4,7 +4,7 @@ VENV := .venv
 READY := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install repro test quick audit verify bench quality
+.PHONY: install repro test quick audit verify bench quality hour
 install: $(READY)
 
 repro: $(READY)
@@ -37,12 +37,18 @@ bench: $(READY)
 	python -m bench.detecting
 	python -m bench.seeds
 	python -m bench.commands
+	python -m bench.fresh
 
-# Bits/dim by minutes of training for every family: 20 minutes; run nothing else meanwhile.
+# Bits/dim by minutes of training for every family; run nothing else meanwhile.
 quality: $(READY)
 	python -m pip install --quiet --disable-pip-version-check --no-deps -r bench/requirements.txt
 	dvc repro preprocess
 	python -m bench.quality
+
+# Bits/dim of one Glow after an hour; run nothing else meanwhile.
+hour: $(READY)
+	dvc repro preprocess
+	python -m bench.hour
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one with make PYTHON=...")'
