@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from likelihood.docs import tables
+from likelihood.docs import scores, tables
 
 REGIONS = ["flat", "shaded", "edges"]
 
@@ -60,6 +60,24 @@ def test_the_share_of_the_minutes_is_read_between_two_epochs():
     assert text.endswith("Ours comes to the last value of normflows' Glow, 3.500, in 0.50 of the minutes.")  # after 1.5 of 3
 
 
+def test_what_the_default_run_costs_is_said_of_the_machine_that_it_was_measured_on():
+    text = tables.fresh_sentence({**MACHINE, "minutes": 18.62, "gigabytes": 1.38})
+    assert text.startswith("The pipeline takes 19 minutes on 2 cores of an P with AVX2, and 1.4 GB of memory; ")
+
+
+def test_the_hour_s_table_holds_its_last_epoch_beside_the_published_value():
+    curve = [{"minutes": minutes, "train": 3.0, "validation": 3.0} for minutes in (20.0, 57.4)]
+    found = {"parameters": 1234567, "images": 10000, "test_images": 10000, "bits_per_dim": {"1": 2.9517, "4": 2.9492}}
+    lines = tables.hour_table({**MACHINE, **found, "curve": curve}, 2.958).splitlines()
+    assert lines[0].endswith("10,000 test images.")
+    assert [cell.strip() for cell in lines[2].strip("|").split("|")][4:6] == [
+        "bits/dim test, draws: 1",
+        "bits/dim test, draws: 4",
+    ]
+    cells = [cell.strip() for cell in lines[-1].strip("|").split("|")]
+    assert cells == ["Glow", "1,234,567", "10,000", "57", "≤ 2.952", "≤ 2.949", "2.958"]
+
+
 def test_the_tables_of_seeds_and_commands():
     lines = tables.seeds_table({**MACHINE, "images": 2000, "bits_per_dim": {"vae": {"0": 4.0, "7": 4.25}}}).splitlines()
     assert lines[0].endswith("2,000 images; seeds 0, 7.")
@@ -78,3 +96,21 @@ def test_a_model_s_samples_stand_between_its_test_images_and_each_out_set():
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
     assert cells[0] == ["Fashion-MNIST", "Glow", "3.000", "3.500", "MNIST", "1.500", "0.700", "0.010"]
     assert cells[1][4:] == ["SVHN", "2.500", "0.700", "0.020"]
+
+
+def test_a_pair_that_is_not_far_has_its_best_score_of_one_image_and_of_a_group():
+    columns = ("benchmark", "model", "score", "out", "use", "auroc")
+    rows = [
+        ("tops", "vae", "log_prob", "fashion_other", "near", 0.45),
+        ("tops", "glow", "log_prob", "fashion_other", "near", 0.25),
+        ("tops", "vae", "complexity", "fashion_other", "near", 0.95),
+        ("tops", "glow", "typicality_25", "fashion_other", "near", 0.875),
+        ("tops", "glow", "typicality_2", "fashion_other", "near", 0.99),
+        ("tops", "glow", "log_prob", "noise", "development", 1.0),
+        ("wide", "glow", "log_prob", "notmnist", "far", 0.6),
+    ]
+    entries = {"tops": {"in": "fashion_tops"}, "wide": {"in": "fashion_mnist"}}
+    lines = scores.close_table(pd.DataFrame(rows, columns=columns), entries, ["noise"]).splitlines()
+    (cells,) = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert cells[:6] == ["Fashion-MNIST tops", "Fashion-MNIST others", "near", "0.450", "–", "0.250"]
+    assert cells[6:] == ["0.950, input complexity S, VAE", "0.875, typicality of 25 images, Glow"]

@@ -120,6 +120,14 @@ def test_the_page_has_every_claim_that_results_tell_of_with_its_evidence(results
     assert "(claims.md#claim-3)" in claims.overview(results, "claims.md")
 
 
+def test_a_finding_that_two_benchmarks_share_counts_once(results):
+    twice = claims.Claim("", lambda found: iter([*claims.contrast(found), *claims.contrast(found)]), "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(claims, "CLAIMS", (twice,))
+        ((_, findings),) = claims.testable(results)
+    assert findings == list(claims.contrast(results))
+
+
 def test_a_claim_without_results_is_left_out(results):
     bare = results._replace(tables=results.tables / "absent", variants={}, seeds=results.seeds[:0])
     texts = [claim.text for claim, _ in claims.testable(bare)]

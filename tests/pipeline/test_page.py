@@ -14,7 +14,7 @@ import yaml
 from tests.clone import Workspace
 from tests.helpers import ROOT, git
 
-CHARTS = 4  # likelihoods, bits by region, ROC curves, loss curves
+CHARTS = 5  # likelihoods, bits by region of two benchmarks, ROC curves, loss curves
 
 
 def dvc(*arguments, cwd, check=True):

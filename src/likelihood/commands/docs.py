@@ -1,7 +1,7 @@
 """`likelihood docs`: write docs/{results,scores,claims}.md, tables of README.md and other pages, the page of `dvc plots show`.
 
-With --check nothing is written; the exit status says whether the pages are up to date. Run it after `dvc repro`, `make bench` or
-`make quality`, before committing.
+With --check nothing is written; the exit status says whether the pages are up to date. Run it after `dvc repro`, `make bench`,
+`make quality` or `make hour`, before committing.
 """
 
 import argparse
@@ -194,18 +194,21 @@ def pages() -> dict[Path, str]:
     runs = [measured(f"results/{path.stem}") for path in sorted((BENCH / "results").glob("*.json"))]
     blocks = {
         README: {
+            "bench_fresh": tables.fresh_sentence(measured("fresh")),
             "results": overview(headline),
             "scores": scorepage.ranked(scored, ranking, entries, scorepage.SHOWN),
         },
         DOCS / "science.md": {
             "samples": tables.samples_table(of_samples(entries)),
             "maps": tables.maps_table(mapped(shown)),
+            "close": scorepage.close_table(scored, entries, MADE),
             "claims": claimpage.overview(shown, "claims.md"),
             "seeds": scorepage.ensembles(scored, seeds, bits, entries, MADE),
         },
         DOCS / "speed.md": {
             "bench_results": tables.bench_table(runs),
             "bench_quality": tables.quality_table(measured("quality")),
+            "bench_hour": tables.hour_table(measured("hour"), PAPER["fashion_mnist", "mnist"][0]),
             "bench_seeds": tables.seeds_table(measured("seeds")),
             "bench_commands": tables.commands_table(measured("commands")),
             "bench_growth": tables.growth_table(measured("growth")),

@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from likelihood import scores
+from likelihood.common.params import MODELS
 from likelihood.docs import markdown
 from likelihood.figures.titles import model_title, score_title, set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
-HEADS = ("score", "out-set", "use", "n", "AUROC [95 %]", "AUPRC", "FPR95", "seconds per 1,000 images")
+HEADS = ("score", "name", "out-set", "use", "n", "AUROC [95 %]", "AUPRC", "FPR95", "seconds per 1,000 images")
 KEPT = {("vae", "log_prob"), ("pixelcnn", "log_prob"), ("glow", "log_prob"), ("none", "png_size"), ("none", "png_distance")}
 
 
@@ -74,6 +75,26 @@ def ensembles(
     return markdown.table("lllrrrrrr", (*heads, "−log of the seeds' mean p", "WAIC"), rows)
 
 
+def close_table(table: pd.DataFrame, entries: dict[str, Any], made: Collection[str]) -> str:
+    """The Markdown table of near pairs, and of natural ones for development: AUROC of -log p, and the best of all scores."""
+    plain = [(model, "log_prob") for model in MODELS]
+    heads = ("trained on", "out-set", "use", *(f"−log p, {model_title(model)}" for model, _ in plain))
+    rows = []
+    for name, entry in entries.items():
+        every = table[(table["benchmark"] == name) & (table["use"] != "far") & ~table["out"].isin(made)]
+        for out, found in every.groupby("out", sort=False):
+            auroc = found.set_index(["model", "score"])["auroc"]
+            batch = pd.Series([scores.get(score).batch for _, score in auroc.index], auroc.index)
+            best = []
+            for chosen in (auroc[batch == 1], auroc[batch == batch.max()]):
+                model, score = chosen.idxmax()
+                best.append(f"{chosen.max():.3f}, {score_title(model, scores.get(score).title)}")
+            values = (f"{auroc[key]:.3f}" if key in auroc else "–" for key in plain)
+            rows.append((set_title(entry["in"]), set_title(out), found["use"].iloc[0], *values, *best))
+    heads = (*heads, "best of one image", "best of the largest groups")
+    return markdown.table("lllrrrll", heads, rows)
+
+
 def seeds_table(found: pd.DataFrame) -> str:
     """The Markdown table of every score over the seeds of its model, for one benchmark."""
     rows = [
@@ -105,6 +126,7 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, Any], entr
         rows = [
             (
                 score_title(row["model"], scores.get(row["score"]).title),
+                f"`{row['model']}.{row['score']}`",
                 set_title(row["out"]),
                 row["use"],
                 f"{row['n']:,}",
@@ -116,7 +138,7 @@ def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, Any], entr
             for row in found.to_dict("records")
         ]
         parts.append(f"## {benchmark}\n\nTrained on {set_title(entries[benchmark]['in'])}. Codecs: {coded}.")
-        parts.append(markdown.table("lllrrrrr", HEADS, rows))
+        parts.append(markdown.table("llllrrrrr", HEADS, rows))
         if (seeds["benchmark"] == benchmark).any():
             parts.append(seeds_table(seeds[seeds["benchmark"] == benchmark]))
     return "\n\n".join(parts) + "\n"

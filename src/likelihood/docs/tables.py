@@ -81,6 +81,32 @@ def quality_table(results: dict[str, Any]) -> str:
     return head + markdown.table("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows) + ratio
 
 
+def fresh_sentence(results: dict[str, Any]) -> str:
+    """What the default run costs."""
+    found = results["machine"]
+    where = f"{found['threads']} cores of an {found['processor']} with {found['instructions']}"
+    return (
+        f"The pipeline takes {results['minutes']:.0f} minutes on {where}, and {results['gigabytes']:.1f} GB of memory; the first"
+        " time, installation comes on top."
+    )
+
+
+def hour_table(results: dict[str, Any], published: float) -> str:
+    """The Markdown table of the longest training, beside a published value of the same test images."""
+    draws = results["bits_per_dim"]
+    heads = ("model", "parameters", "images seen", "minutes", *(f"bits/dim test, draws: {number}" for number in draws), "paper")
+    row = (
+        model_title("glow"),
+        f"{results['parameters']:,}",
+        f"{results['images']:,}",
+        f"{results['curve'][-1]['minutes']:.0f}",
+        *(f"≤ {bits:.3f}" for bits in draws.values()),
+        f"{published:.3f}",
+    )
+    head = f"{machine(results)}; {results['test_images']:,} test images.\n\n"
+    return head + markdown.table("l" + "r" * (len(heads) - 1), heads, [row])
+
+
 def seeds_table(results: dict[str, Any]) -> str:
     """The Markdown table of short trainings from several seeds."""
     rows = [
@@ -96,7 +122,7 @@ def commands_table(results: dict[str, Any]) -> str:
     """The Markdown table of what commands cost."""
     named = (command.partition(", ") for command in results["seconds"])
     titles = [f"`{command}`{comma}{what}" for command, comma, what in named]
-    rows = zip(titles, (f"{seconds:.1f}" for seconds in results["seconds"].values()), strict=True)
+    rows = zip(titles, (f"{seconds:.2g}" for seconds in results["seconds"].values()), strict=True)
     head = f"{machine(results)}; medians of {results['rounds']} calls.\n\n"
     return head + markdown.table("lr", ("command", "CPU seconds"), list(rows))
 
