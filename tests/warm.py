@@ -1,8 +1,8 @@
 """A Python that has imported the large libraries already: they take most of the time of a stage of a small pipeline.
 
-`folder()` has a `python` that runs a script, or `-m likelihood.cli`, in a fork of a process which has imported PyTorch and the
-like, but nothing of this project; whatever else it is asked for is done by this Python itself. What runs there sees its own
-arguments, folder, environment and streams, and ends with its own status.
+`folder()` has a `python` that runs a script, `-m likelihood.cli` or `-m dvc` in a fork of a process which has imported PyTorch,
+DVC and the like, but nothing of this project; whatever else it is asked for is done by this Python itself. What runs there sees
+its own arguments, folder, environment and streams, and ends with its own status.
 """
 
 import atexit
@@ -10,6 +10,7 @@ import functools
 import importlib
 import io
 import json
+import logging
 import os
 import random
 import runpy
@@ -23,13 +24,14 @@ import threading
 from pathlib import Path
 
 LIBRARIES = [
-    "dvclive", "imagecodecs", "lightning_fabric", "matplotlib.figure", "mlxtend.data", "pandas", "PIL.Image", "pyarrow.parquet",
-    "pydantic", "safetensors.torch", "scipy.stats", "sklearn.ensemble", "sklearn.metrics", "sklearn.neighbors", "sklearn.svm",
+    "dvc.cli.parser", "dvc.repo.experiments", "dvc.repo.reproduce", "dvc.repo.status", "dvclive", "imagecodecs",
+    "lightning_fabric", "matplotlib.figure", "mlxtend.data", "pandas", "PIL.Image", "pyarrow.parquet", "pydantic", "rich.console",
+    "safetensors.torch", "scipy.stats", "scmrepo.git", "sklearn.ensemble", "sklearn.metrics", "sklearn.neighbors", "sklearn.svm",
     "torch", "torch.func", "tqdm", "yaml",
 ]  # fmt: skip
 SHIM = """#!{python} -IS
 import os, socket, sys
-if len(sys.argv) < 2 or not (sys.argv[1].endswith(".py") or sys.argv[1:3] == ["-m", "likelihood.cli"]):
+if len(sys.argv) < 2 or not (sys.argv[1].endswith(".py") or sys.argv[1:3] in (["-m", "likelihood.cli"], ["-m", "dvc"])):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 import json, signal
 with socket.socket(socket.AF_UNIX) as there:
@@ -55,7 +57,9 @@ def folder() -> str:
     place = str(made / "socket")
     (made / "python").write_text(SHIM.format(python=sys.executable, place=place))
     (made / "python").chmod(0o755)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
+    # What is compiled is kept, so that not every fork compiles it again.
+    left = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    environment = {key: value for key, value in os.environ.items() if key not in left} | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, __file__, place], stdout=subprocess.PIPE, env=environment, start_new_session=True, cwd=made
     )
@@ -69,6 +73,8 @@ def serve(place: str) -> None:
     """Import the libraries, then fork for every request."""
     for name in LIBRARIES:
         importlib.import_module(name)
+    for name in ("dvc", "dvc_objects", "dvc_data"):
+        logging.getLogger(name).handlers.clear()  # each fork has streams of its own
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     with socket.socket(socket.AF_UNIX) as here:
         here.bind(place)
@@ -78,12 +84,13 @@ def serve(place: str) -> None:
             there, _ = here.accept()
             if os.fork() == 0:
                 here.close()
-                run(there)
+                run(there, str(Path(place).with_name("python")))
             there.close()
 
 
-def run(there: socket.socket) -> None:
-    """Do what is asked for, as a new Python would, and end."""
+def run(there: socket.socket, python: str) -> None:
+    """Do what is asked for, as a new Python would, and end. What the console command calls DVC by is warm as well."""
+    import dvc.logger
     import numpy as np
     import torch
 
@@ -106,11 +113,14 @@ def run(there: socket.socket) -> None:
     sys.stderr = io.TextIOWrapper(
         io.BufferedWriter(io.FileIO(2, "w", closefd=False)), encoding, "backslashreplace", line_buffering=True
     )
+    dvc.logger.setup()
     random.seed()
     np.random.seed()
     torch.seed()
     torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     module = arguments[0] == "-m"
+    if arguments[:2] == ["-m", "likelihood.cli"]:
+        sys.executable = python
     sys.argv = arguments[1:] if module else arguments
     sys.path[0] = folder if module else str(Path(arguments[0]).resolve().parent)
     sys.path[1:1] = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part]

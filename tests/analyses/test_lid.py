@@ -28,7 +28,7 @@ def test_the_jacobian_is_that_of_plain_differentiation(arguments, shape):
     model, x = build("glow", arguments, shape), images(1, shape)[0]
     before = {key: value.clone() for key, value in model.state_dict().items()}
     v = dequantized(model, x)
-    expected = torch.autograd.functional.jacobian(lambda v: torch.cat([z.flatten() for z in model.flow(v)[0]]), v)
+    expected = torch.autograd.functional.jacobian(lambda v: torch.cat([z.flatten() for z in model.flow(v)[0]]), v, vectorize=True)
     found = lid.jacobian(model, x)
     torch.testing.assert_close(found, expected.flatten(1) / model.levels, rtol=1e-4, atol=1e-6)
     singular = torch.linalg.svdvals(found.double()).log().neg()

@@ -24,7 +24,7 @@ def swept(small, tmp_path_factory):
     clone.dvc("queue", "start", "-j", "2")
     deadline = time.monotonic() + TIMEOUT
     while re.search(r"Queued|Running", clone.dvc("queue", "status")) and time.monotonic() < deadline:
-        time.sleep(2)
+        time.sleep(5)
     return clone
 
 

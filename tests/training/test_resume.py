@@ -12,16 +12,18 @@ import pytest
 
 from likelihood.common import params
 from likelihood.settings import resolve
+from tests import warm
 from tests.clone import Clone, environment, ran, replaced, workspace
 from tests.helpers import ROOT, files
 
 EPOCHS, STEPS = 4, 8  # steps an epoch
 PLACES = ("data/models", "metrics", "data/trainings")
+KILL = 128 + signal.SIGKILL  # the status, as shells count it
 
 # A training that sends itself a signal at the n-th call of a function: just before the function does its work.
 KILLED = """
 import os, sys
-sys.path.insert(0, "src")
+sys.path.insert(0, os.path.abspath("src"))
 import train
 from likelihood.common import stage
 from likelihood.models.shared import checkpoint
@@ -43,14 +45,13 @@ def train(folder, model="vae", kill=None, benchmark="mnist_5k"):
     if not (folder / "src").exists():
         shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     resolve.write(params.load(folder / "params.yaml"), folder / "data/settings")  # as `check` does
-    command = [sys.executable, "src/train.py"]
+    script = "src/train.py"
     if kill:
         owner, name, number, what = kill
-        code = KILLED.format(owner=owner, name=name, number=number, signal=int(what))
-        command = [sys.executable, "-c", code]
-    return subprocess.run(
-        [*command, model, "--benchmark", benchmark], cwd=folder, env=environment(), capture_output=True, text=True
-    )
+        script = "killed.py"
+        (folder / script).write_text(KILLED.format(owner=owner, name=name, number=number, signal=int(what)))
+    command = [f"{warm.folder()}/python", script, model, "--benchmark", benchmark]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
 
 
 def longer(folder):
@@ -70,10 +71,24 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def finished(tmp_path_factory):
+    """The folder of an uninterrupted training. For copying."""
     folder = longer(tmp_path_factory.mktemp("uninterrupted"))
     assert train(folder).returncode == 0
-    return contents(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(finished):
+    return contents(finished)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The folder of a training that was killed in its second epoch. For copying."""
+    folder = longer(tmp_path_factory.mktemp("killed"))
+    assert train(folder, kill=("loop", "finite", STEPS + 4, signal.SIGKILL)).returncode == KILL
+    return folder
 
 
 # (what is about to be called when the signal comes, after which epoch that run went on)
@@ -93,7 +108,7 @@ def test_a_training_killed_again_and_again_leaves_what_an_uninterrupted_one_leav
     folder = longer(tmp_path)
     for kill, done in CHAIN:
         result = train(folder, kill=kill)
-        expected = {None: 0, signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130}[kill and kill[3]]
+        expected = {None: 0, signal.SIGKILL: KILL, signal.SIGINT: 130}[kill and kill[3]]
         assert result.returncode == expected, (kill, result.stdout + result.stderr)
         assert (f"going on after epoch {done} of {EPOCHS}" in result.stdout) == (0 < done < EPOCHS), (kill, result.stdout)
         assert ("the same training was done before" in result.stdout) == (done == EPOCHS), (kill, result.stdout)
@@ -102,9 +117,8 @@ def test_a_training_killed_again_and_again_leaves_what_an_uninterrupted_one_leav
     assert contents(folder) == uninterrupted
 
 
-def test_another_benchmark_with_the_same_in_set_takes_what_was_trained(uninterrupted, tmp_path):
-    folder = longer(tmp_path)
-    assert train(folder).returncode == 0
+def test_another_benchmark_with_the_same_in_set_takes_what_was_trained(finished, uninterrupted, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "copy")
     shutil.copytree(folder / "data/processed/mnist_5k", folder / "data/processed/wide")
     text = (folder / "params.yaml").read_text()
     entry = text[text.index("  mnist_5k:\n    in:") : text.index("variants:\n")]
@@ -145,9 +159,8 @@ def damage_state(folder):
 
 
 @pytest.mark.parametrize("change", [change_parameter, change_data, change_code, damage_state])
-def test_a_training_of_anything_else_starts_afresh(change, tmp_path):
-    folder = longer(tmp_path / "killed")
-    assert train(folder, kill=("loop", "finite", STEPS + 4, signal.SIGKILL)).returncode == -signal.SIGKILL
+def test_a_training_of_anything_else_starts_afresh(change, killed, tmp_path):
+    folder = shutil.copytree(killed, tmp_path / "copy")
     change(folder)
     result = train(folder)
     assert result.returncode == 0, result.stderr

@@ -100,14 +100,14 @@ def unsupported_result(project):
 def missing_in_the_remote(project):
     shutil.rmtree(project.folder / ".dvc/cache")
     (project.folder / MODEL.format("vae")).unlink()
-    project.run(sys.executable, "-m", "dvc", "pull", MODEL.format("vae"))
+    project.run("python", "-m", "dvc", "pull", MODEL.format("vae"))
 
 
 def unreachable_remote(project):
     s3 = {"url": "s3://bucket/images", "endpointurl": "http://127.0.0.1:9", "access_key_id": "k", "secret_access_key": "k"}
     for name, value in s3.items():
         project.dvc("remote", "modify", "--local", "team", name, value)
-    project.run(sys.executable, "-m", "dvc", "push", "-r", "team")
+    project.run("python", "-m", "dvc", "push", "-r", "team")
 
 
 def no_git(project):
