@@ -12,13 +12,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from likelihood.commands.audit import LOADER
 from likelihood.detection import archive
 from tests.clone import Workspace, environment
 
 BENCHMARK = ("--benchmark", "mnist_5k")
 MODEL = "data/models/mnist_5k/{}/best.safetensors"
 MINE = "own:\n  mine:\n    height: 28\n    width: 28\n    channels: 1\n    convert: false\n"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LEAVE = (".git", "__pycache__", "tmp", "trainings", ".venv")
 PICTURES = "  pictures:\n    in: mine\n    out:\n    - noise\n"
 

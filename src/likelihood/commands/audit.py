@@ -29,7 +29,7 @@ from likelihood.settings import resolve
 # The lists of params.yaml that enable the cells of stages. A cell is named <stage>@<benchmark>, or <stage>@<benchmark>-<name>.
 NAMES = {"run_variants": "train_variant", "run_analyses": "analyse"}
 HIDDEN = "[core]\n    no_scm = true\n"  # the copy has no history
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C library reads it ten times as fast
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C library reads it ten times as fast
 
 
 def load_lock(root: Path) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def load_lock(root: Path) -> dict[str, Any]:
     Those of stages that dvc.yaml no longer has come first: an output may have moved to another stage, whose entry then counts.
     """
     try:
-        entries = yaml.load((root / "dvc.lock").read_text(encoding="utf-8"), LOADER)["stages"]
-        known = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"), LOADER)["stages"]
+        entries = yaml.load((root / "dvc.lock").read_text(encoding="utf-8"), _Loader)["stages"]
+        known = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"), _Loader)["stages"]
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise InputError(f"{name} is not here: run `dvc repro` first, from the folder of the project") from None

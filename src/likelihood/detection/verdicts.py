@@ -235,12 +235,12 @@ class Maps:
 
     def __init__(self, path: Path) -> None:
         self.path, self.count, self.place = path, 0, path.resolve()  # a link stays a link
-        if self.place == Path.cwd():
-            raise InputError(f"{shown(path)} is the folder that you are in: name a new one")
         if path.exists() and not path.is_dir():
             raise InputError(f"{shown(path)} is no folder: name another")
         if path.exists() and any(path.iterdir()):
             raise InputError(f"{shown(path)} is not empty: name a new folder")
+        if self.place == Path.cwd():
+            raise InputError(f"{shown(path)} is the folder that you are in: name a new one")
         if not self.place.parent.is_dir():
             raise InputError(f"{shown(path.parent)} is not a folder: make it first")
         try:
