@@ -16,7 +16,8 @@ DETECT = """IMAGES are pictures, folders of pictures, read through with all belo
 uint8, of the models' shape). Pictures are turned upright by their EXIF tag, cropped, resampled and converted to that
 shape, as own images are; of a file of several pictures each is looked at, `two.tiff[1]`. One line per image says
 whether it is flagged, that is p at most the rate of false alarms; p, the share of held-out images of the in-set that
-are at least as outlying; bits/dim of every model. A file that cannot be read is skipped; the others are judged all the same."""
+are at least as outlying; bits/dim of every model. A file that cannot be read is skipped; the others are judged all
+the same."""
 ADD = """Every file of FOLDER and of the folders in it is looked at; what cannot be read as one picture is left out;
 the first of them are named. The others are copied to data/own/NAME, and params.yaml gets NAME under `own` and under
 `benchmarks`. The size of the models' images follows from that of the pictures: at most 32 pixels on the longer side.

@@ -62,7 +62,7 @@ def test_the_share_of_the_minutes_is_read_between_two_epochs():
 
 def test_what_the_default_run_costs_is_said_of_the_machine_that_it_was_measured_on():
     text = tables.fresh_sentence({**MACHINE, "minutes": 18.62, "gigabytes": 1.38})
-    assert text.startswith("The pipeline takes 19 minutes on 2 cores of an P with AVX2, and 1.4 GB of memory; ")
+    assert text.startswith("The pipeline takes 19 minutes on 2 cores (P, AVX2), and 1.4 GB of memory; ")
 
 
 def test_the_hour_s_table_holds_its_last_epoch_beside_the_published_value():

@@ -171,7 +171,6 @@ def load(file: Path | None, benchmark: str | None, models: list[str] | None = No
 
     from likelihood.detection.detector import Detector
 
-    torch.backends.cudnn.allow_tf32 = False  # p compares numbers that a CPU may have computed
     device = "cuda" if torch.cuda.is_available() else "cpu"
     detector = Detector.load(place, benchmark, models, score, device)
     if others := detector.other_codecs():

@@ -142,6 +142,8 @@ class Detector:
         """
         chosen = [models] if isinstance(models, str) else list(models or [])
         found = cls._of_file(Path(path), chosen) if benchmark is None else cls._of_benchmark(Path(path), benchmark, chosen)
+        if torch.device(device).type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # p compares numbers that a CPU may have computed
         for network in found.models.values():
             network.to(device)
         if score is not None and score not in found.names:

@@ -84,7 +84,7 @@ def quality_table(results: dict[str, Any]) -> str:
 def fresh_sentence(results: dict[str, Any]) -> str:
     """What the default run costs."""
     found = results["machine"]
-    where = f"{found['threads']} cores of an {found['processor']} with {found['instructions']}"
+    where = f"{found['threads']} cores ({found['processor']}, {found['instructions']})"
     return (
         f"The pipeline takes {results['minutes']:.0f} minutes on {where}, and {results['gigabytes']:.1f} GB of memory; the first"
         " time, installation comes on top."
