@@ -35,6 +35,7 @@ bench: $(READY)
 	python -m bench.cost
 	python -m bench.lossy
 	python -m bench.detecting
+	python -m bench.memory
 	python -m bench.seeds
 	python -m bench.commands
 	python -m bench.fresh

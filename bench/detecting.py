@@ -38,17 +38,17 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def importing_torch() -> float:
+def importing_torch(python: str = sys.executable) -> float:
     """MB that a Python has when it has imported PyTorch."""
     with tempfile.NamedTemporaryFile("r") as peak:
-        subprocess.run([sys.executable, "-c", WATCHED, peak.name, sys.executable, "-c", "import torch"], check=True)
+        subprocess.run([sys.executable, "-c", WATCHED, peak.name, python, "-c", "import torch"], check=True)
         return int(peak.read()) / 1024.0
 
 
-def called(file: Path, pictures: Path) -> tuple[float, float, float]:
+def called(file: Path, pictures: Path, *options: str, python: str = sys.executable) -> tuple[float, float, float]:
     """Seconds to the first line and to the end of one call, and MB at most."""
     with tempfile.NamedTemporaryFile("r") as peak:
-        command = [sys.executable, "-m", "likelihood.cli", "detect", "--detector", str(file), str(pictures)]
+        command = [python, "-m", "likelihood.cli", "detect", "--detector", str(file), str(pictures), *options]
         start = time.perf_counter()
         with subprocess.Popen(
             [sys.executable, "-c", WATCHED, peak.name, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -70,6 +70,13 @@ def written(x: np.ndarray, folder: Path, count: int) -> Path:
     return folder
 
 
+def exported(folder: Path) -> Path:
+    """The detector in one file."""
+    file = folder / "one.detector"
+    subprocess.run([sys.executable, "-m", "likelihood.cli", "export", BENCHMARK, "-o", str(file)], check=True)
+    return file
+
+
 def scored(found: Detector, x: np.ndarray) -> float:
     """Seconds of the models' and the codecs' work on images."""
     start = time.perf_counter()
@@ -85,8 +92,7 @@ def main() -> None:
     x = np.array(images.load(Path(f"data/processed/{BENCHMARK}/in/test.npy")))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        file = folder / "one.detector"
-        subprocess.run([sys.executable, "-m", "likelihood.cli", "export", BENCHMARK, "-o", str(file)], check=True)
+        file = exported(folder)
         one, many = written(x, folder / "one", 1), written(x, folder / "many", FILES)
         first = [called(file, one) for _ in range(ROUNDS)]
         print("first verdict:", first, flush=True)

@@ -1,10 +1,12 @@
 """The benchmark compares like with like: the plain implementations compute what ours compute."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from bench import cost, detecting, lossy
+from bench import cost, detecting, lossy, memory
 from bench.comparison import Comparison
 from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.sides import Side
@@ -136,3 +138,11 @@ def test_a_call_of_detect_is_timed_to_its_first_line_and_to_its_end(exported, tm
     assert 0 < first < end
     assert megabytes > 100
     assert len(list((tmp_path / "three").iterdir())) == 3
+    report = tmp_path / "r.html"
+    assert detecting.called(exported, tmp_path / "three", "--report", str(report), python=sys.executable)[2] > 100
+    assert report.exists()
+
+
+def test_a_build_of_pytorch_is_named_as_it_names_itself():
+    assert memory.build(sys.executable) == torch.__version__
+    assert detecting.importing_torch(sys.executable) > 50

@@ -89,6 +89,19 @@ def test_the_tables_of_seeds_and_commands():
     assert "| `dvc exp show`, five experiments |" in found
 
 
+def test_the_table_of_memory_has_every_build_and_number_of_pictures():
+    builds = {"2.14.1+cu130": {"importing": 630, "first": 1870}, "2.13.0+cpu": {"importing": 219, "first": 455}}
+    lines = tables.memory_table({**MACHINE, "builds": builds, "reported": {"2000": 990}}).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[4:]]
+    assert cells == [
+        ["one picture, PyTorch 2.14.1+cu130", "1,870 MB"],
+        ["of which the import of PyTorch takes alone", "630 MB"],
+        ["one picture, PyTorch 2.13.0+cpu", "455 MB"],
+        ["of which the import of PyTorch takes alone", "219 MB"],
+        ["2,000 pictures with `--report` and `--maps`, PyTorch 2.14.1+cu130", "990 MB"],
+    ]
+
+
 def test_a_model_s_samples_stand_between_its_test_images_and_each_out_set():
     columns = ("model", "set", "value", "auroc_test", "auroc_samples")
     rows = [("glow", "test", 3.0, None, None), ("glow", "samples", 3.5, 0.7, None), ("glow", "mnist", 1.5, 0.1, 0.01)]

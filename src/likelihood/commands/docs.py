@@ -213,6 +213,7 @@ def pages() -> dict[Path, str]:
             "bench_commands": tables.commands_table(measured("commands")),
             "bench_growth": tables.growth_table(measured("growth")),
             "bench_detecting": tables.detecting_table(measured("detecting")),
+            "bench_memory": tables.memory_table(measured("memory")),
         },
         DOCS / "pipeline.md": {"field": tables.field_table(values, list(results))},
         DOCS / "scale.md": {"bench_cost": tables.cost_table(measured("cost"))},

@@ -155,6 +155,20 @@ def detecting_table(results: dict[str, Any]) -> str:
     return head + markdown.table("lr", ("`likelihood detect` of 28×28 PNG, three models", ""), rows)
 
 
+def memory_table(results: dict[str, Any]) -> str:
+    """The Markdown table of what `likelihood detect` needs of memory."""
+    rows = []
+    for version, found in results["builds"].items():
+        rows += [
+            (f"one picture, PyTorch {version}", f"{found['first']:,} MB"),
+            ("of which the import of PyTorch takes alone", f"{found['importing']:,} MB"),
+        ]
+    first = next(iter(results["builds"]))
+    for count, value in results["reported"].items():
+        rows.append((f"{int(count):,} pictures with `--report` and `--maps`, PyTorch {first}", f"{value:,} MB"))
+    return f"{machine(results)}.\n\n" + markdown.table("lr", ("`likelihood detect` of 28×28 PNG, three models", "memory"), rows)
+
+
 def cost_table(results: dict[str, Any]) -> str:
     """The Markdown table of what the trainings of a profile cost."""
     hours = f"hours at {results['rate'] / 1e12:.0f} TFLOP/s"
