@@ -11,23 +11,19 @@ are in that time alone. Scoring is not counted: it is a few passes.
 """
 
 import argparse
-import statistics
-import time
 from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
-import train
 from bench.machine import store
 from bench.profiles import profile
 from likelihood.common import params
 from likelihood.data import base as data
+from likelihood.detection.fit import step_seconds
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.settings import resolve
-from likelihood.training.loop import Schedule, Training
 from likelihood.training.muon import matrices
 from likelihood.training.record import build
 
@@ -75,7 +71,7 @@ def cost(name: str, settings: dict[str, Any], shape: tuple[int, ...]) -> dict[st
     parameters = sum(parameter.numel() for parameter in model.parameters())
     moments = 2 * parameters - sum(parameter.numel() for parameter in matrices(model))
     total = flop * images
-    seconds = step_seconds(model, x.numpy(), loop)
+    seconds = step_seconds(model, x.numpy(), loop, ROUNDS)
     return {
         "parameters": parameters,
         "images": images,
@@ -87,19 +83,6 @@ def cost(name: str, settings: dict[str, Any], shape: tuple[int, ...]) -> dict[st
         "here_gflops": flop * batch / seconds / 1e9,
         "here_days": seconds * images / batch / 86400,
     }
-
-
-def step_seconds(model: LikelihoodModel, x: np.ndarray, loop: dict[str, Any]) -> float:
-    """Median time of a training step of one batch on this machine."""
-    schedule = {key: loop[key] for key in train.SCHEDULE} | {"epochs": 1, "epoch_images": loop["batch_size"]}
-    times = []
-    for _ in range(ROUNDS + 1):
-        training = Training(Fabric(accelerator="cpu", devices=1), model, x, x[:1], Schedule(**schedule, seed=0))
-        fabric_model, *optimizers = training.fabric.setup(training.model, *training.optimizers.values())
-        start = time.perf_counter()
-        training.epoch(fabric_model, optimizers, 1)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])  # the first one warms up
 
 
 def main() -> None:

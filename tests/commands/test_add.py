@@ -1,6 +1,7 @@
 """`likelihood add` and `remove`: the pipeline takes what is written, all else stays byte for byte, and it is all or nothing."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from likelihood.commands import add, entries, remove
 from likelihood.common import counts, params
 from likelihood.common.errors import InputError
 from likelihood.data import own
+from likelihood.detection import fit
 from tests.helpers import ROOT, files
 
 COMMITTED = (ROOT / "params.yaml").read_bytes()
@@ -49,6 +51,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "project").mkdir()
     (tmp_path / "project/params.yaml").write_bytes(COMMITTED)
     monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr(fit, "step_seconds", lambda model, x, loop, rounds: 0.5 * len(x) / loop["batch_size"])
     return tmp_path / "project"
 
 
@@ -72,7 +75,9 @@ def test_the_pipeline_takes_what_was_added(project, capsys, link):
     apply_overrides("params.yaml", command[1:2])
     check.main()
     assert (project / "data/settings/holidays/glow/training.json").exists()
-    assert "long as benchmark cifar10_30k with its 32×32 pixels (docs/pipeline.md says how long that is):" in said
+    epochs = params.load()["colour"]
+    steps = sum(max(1, 5000 // batch) * epochs[model]["epochs"] for model, batch in (("vae", 32), ("pixelcnn", 16), ("glow", 16)))
+    assert f"To train a detector, which takes about {0.5 * steps / 3600:.0f} hours on this machine:" in said
     with pytest.raises(InputError, match=r"run names holidays, so it is enabled: name other benchmarks there first$"):
         run(remove, "holidays")
     apply_overrides("params.yaml", ["run=[fashion_mnist]"])
@@ -213,18 +218,20 @@ def test_the_rate_that_is_said_is_that_of_the_pipeline(count, fraction, scored):
     assert (float(wanted) <= counts.RATE) == ("; 0.05 takes" not in text)
 
 
-def test_a_benchmark_of_other_settings_is_not_compared_with(project, capsys):
-    run(add, "mine", "../pics", "--size", "32x32")
-    assert "long as benchmark cifar10_30k" in capsys.readouterr().out
-    run(remove, "mine")
-    (project / "params.yaml").write_bytes(
-        COMMITTED.replace(b"out: [svhn_10k, noise, constant]}", b"out: [noise], vae: {epochs: 1}}")
-    )
-    run(add, "mine", "../pics", "--size", "32x64")
-    assert "about 2 times as long as benchmark cifar10 with its 32×32 pixels" in capsys.readouterr().out
+def test_how_long_a_training_takes_grows_with_the_pixels_and_is_not_said_without_what_trains(project, capsys, monkeypatch):
     values = params.load()
-    values["benchmarks"] = {"mine": values["benchmarks"]["mine"]}
-    assert add.duration(values, "mine") == ""
+    every = add.trainings(values, "cifar10_30k")
+    small, large = (fit.training_minutes(every, (3, side, side)) for side in (32, 64))
+    assert large == pytest.approx(4 * small)
+    assert fit.training_minutes(every[:1], (3, 8, 16)) == pytest.approx(0.5 * (5000 // 32) * 80 / 60)
+    monkeypatch.setattr(fit, "step_seconds", lambda model, x, loop, rounds: 1e-3)
+    run(add, "mine", "../pics", "--size", "32x32")
+    assert re.search(r"To train a detector, which takes about [0-9]+ minutes on this machine:", capsys.readouterr().out)
+    run(remove, "mine")
+    monkeypatch.setitem(sys.modules, "likelihood.detection.fit", None)
+    capsys.readouterr()
+    run(add, "mine", "../pics", "--size", "32x32")
+    assert "\nTo train a detector:\n" in capsys.readouterr().out
 
 
 def test_what_was_seen_is_said(project, capsys):

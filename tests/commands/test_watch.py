@@ -71,7 +71,9 @@ def test_nothing_is_kept_of_pictures_that_never_end():
     seen = watch.Seen({"resized": 0.0, "lossy": 0.0}, endless=True)
     for _ in range(3):
         seen.add([Named("a.png", np.zeros((4, 4, 1), np.uint8))])
+        seen.skip("b.png cannot be read as a picture")
     assert (seen.images, seen.alike.total) == (3, 0)
+    assert (seen.skipped, seen.faults) == (3, [])
 
 
 def watched(monkeypatch, exported, inbox, steps, *options):

@@ -122,6 +122,11 @@ def tables(members, **columns):
     return {**members, "calibration.parquet": buffer.getvalue()}
 
 
+def without(members, key):
+    """The facts but for one."""
+    return json.dumps({name: value for name, value in json.loads(members["detector.json"]).items() if name != key}).encode()
+
+
 WHOLE = {
     "no weights": (lambda m: {k: v for k, v in m.items() if k != "glow.safetensors"}, "lacks glow.safetensors: copy it again"),
     "nothing": (lambda m: {}, "lacks calibration.parquet, card.json, detector.json, reference.parquet"),
@@ -131,6 +136,22 @@ WHOLE = {
     "no facts": (lambda m: {**m, "detector.json": b"{"}, "is damaged"),
     "a list of facts": (lambda m: {**m, "detector.json": b"[]"}, "is damaged"),
     "deep facts": (lambda m: {**m, "detector.json": b"[" * 100_000}, "is damaged"),
+    "a list of codecs": (
+        lambda m: facts(m, codecs=["png"]),
+        r"other code than this \(codecs: input should be a valid dictionary\)",
+    ),
+    "nothing on how pictures were prepared": (
+        lambda m: {**m, "detector.json": without(m, "prepared")},
+        r"was written by other code than this \(prepared: field required\)",
+    ),
+    "a model without draws": (
+        lambda m: facts(m, models={name: {"unit": "bits_per_dim"} for name in ("vae", "pixelcnn", "glow")}),
+        r"other code than this \(models\.vae\.draws: field required\)",
+    ),
+    "a table without an end": (
+        lambda m: {**m, "reference.parquet": m["reference.parquet"][:-9] + b"\0" * 5 + b"PAR1"},
+        "other code than",
+    ),
     "an unknown codec": (lambda m: facts(m, codecs={"flif": "1"}), "was written by other code than this"),
     "another shape": (lambda m: facts(m, shape=[3, 28, 28]), r"was written by other code than this \(vae is of images of"),
     "no table": (lambda m: {**m, "calibration.parquet": b"PAR1"}, "was written by other code than this"),

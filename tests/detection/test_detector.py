@@ -84,6 +84,14 @@ def test_noise_is_flagged(small, detector):
 def test_what_is_missing_is_named(small, tmp_path):
     with pytest.raises(InputError, match=r"there is no benchmark 'mnist' in params\.yaml: the known ones are mnist_5k"):
         Detector.load(small.folder, "mnist")
+    for text, message in (
+        ("benchmarks:", "has no benchmarks, so it is of another project"),
+        ("benchmarks: {mine: }", "benchmark mine has no in-set: run `dvc repro check`"),
+        ("benchmarks: {mine: {out: [noise]}}", "benchmark mine has no in-set"),
+    ):
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(InputError, match=message):
+            Detector.load(tmp_path, "mine")
     shutil.copy(small.folder / "params.yaml", tmp_path)
     with pytest.raises(InputError, match=r"data/detectors/mnist_5k/detector\.json is not here: name mnist_5k under `run`"):
         Detector.load(tmp_path, "mnist_5k")
@@ -187,6 +195,14 @@ def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):
         ([tmp_path / "two.tiff"], r"two\.tiff holds several pictures"),
         (str(tmp_path), "is a folder: name the pictures in it"),
         (tmp_path / "none.png", "cannot be read"),
+        (f"{tmp_path}/a\0b.png", r"a\\x00b\.png is no name that a file can have"),
+        (None, "the images are of type NoneType: give an array, a tensor, paths, or an iterable of them"),
+        (5, "the images are of type int"),
+        ([[]], r"the images are float64 of shape \(0,\)"),
+        ([()], r"the images are float64 of shape \(0,\)"),
+        ([[[[1, 2], [3]]]], r"the images are no array of numbers \("),
+        (torch.zeros(1, 1, 28, 28, dtype=torch.bfloat16), r"the images are no array of numbers \("),
+        (torch.zeros(1, 1, 28, 28, requires_grad=True), "the images are float32 of shape"),
     ):
         with pytest.raises(InputError, match=message):
             glow.score_samples(images)
@@ -202,6 +218,8 @@ def test_another_score_flags_if_it_is_named_and_some_models_have_none(exported, 
     np.testing.assert_array_equal(named.score_samples(x), -named.table(x)["glow.complexity"])
     with pytest.raises(InputError, match=r"there is no score 'vae\.typicality'; there are glow\.code_kde"):
         Detector.load(exported, models=["glow"], score="vae.typicality")
+    with pytest.raises(InputError, match=r"there is no score 'magic'; there are glow\.code_kde"):
+        named.table(x, ["glow.complexity", "magic"])
     assert list(Detector.load(exported, models="glow").models) == ["glow"], "a name is not a list of letters"
     two = Detector.load(exported, models=["vae", "glow"])
     with pytest.raises(InputError, match="no score of all models is calibrated for vae and glow alone: name a score of one"):

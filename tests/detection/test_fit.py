@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 import tomllib
 
 import numpy as np
@@ -279,3 +280,14 @@ Detector.fit(np.zeros((50, 8, 8), np.uint8))
     assert last.startswith(
         "likelihood.common.errors.InputError: Detector.fit needs lightning_fabric, which is not installed: install"
     )
+
+
+@pytest.mark.parametrize("name", ["vae", "pixelcnn", "glow"])
+def test_a_step_of_a_training_is_timed_with_the_settings_it_will_have(name):
+    torch.set_default_dtype(torch.float32)
+    values = fit.settings((1, 8, 8), (name,), 2, 0)
+    training = fit.resolve.training(values, fit.NAME, name)
+    before = time.perf_counter()
+    minutes = fit.training_minutes([training], (1, 8, 8))
+    steps = 2 * (5000 // training["loop"]["batch_size"])
+    assert 0.0 < 60.0 * minutes / steps < time.perf_counter() - before

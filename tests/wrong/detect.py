@@ -142,6 +142,12 @@ def nothing_to_report(project):
     project.detect("--report", "report.html", "--maps", "maps", "data/own/some.txt")
 
 
+def nothing_but_an_output(project):
+    (project.folder / "data/own/pages").mkdir()
+    (project.folder / "data/own/pages/r.html").write_text("an earlier report")
+    project.detect("--report", "data/own/pages/r.html", "data/own/pages")
+
+
 def maps_over_other_files(project):
     project.detect("--maps", "data/own", "data/own/images")
 

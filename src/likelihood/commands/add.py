@@ -167,18 +167,15 @@ def rates(count: int, values: dict[str, Any]) -> tuple[str, str]:
 
 
 def duration(values: dict[str, Any], name: str) -> str:
-    """How long the trainings take, beside those of the first benchmark with the same settings; nothing where there is none."""
+    """About how long the trainings take on this machine; nothing without the extra that they need."""
+    try:
+        from likelihood.detection.fit import training_minutes  # now, as it imports PyTorch
+    except ModuleNotFoundError:
+        return ""
     ours = values["own"][name]
-    for other, entry in values["benchmarks"].items():
-        height, width, *colour = own.find(entry["in"], values["own"], Path()).shape
-        same = bool(colour) == (ours["channels"] == 3) and trainings(values, other) == trainings(values, name)
-        if other != name and same:
-            share = ours["height"] * ours["width"] / (height * width)
-            factor = f"{share:,.0f}" if share >= 10.0 else f"{share:.2g}"
-            times = f"{factor} times " if factor != "1" else ""
-            compared = f"about {times}as long as benchmark {other} with its {height}×{width} pixels"
-            return f", which takes {compared} (docs/pipeline.md says how long that is)"
-    return ""
+    minutes = training_minutes(trainings(values, name), (ours["channels"], ours["height"], ours["width"]))
+    much = f"{minutes / 60.0:.0f} hours" if minutes >= 90.0 else f"{math.ceil(minutes)} minutes"
+    return f", which takes about {much} on this machine"
 
 
 def bring(found: list[Picture], source: Path, target: Path, link: bool, shape: pictures.Shape) -> pictures.Alike:

@@ -77,7 +77,7 @@ def read(path: Path, shape: Shape) -> Iterator[Named]:
 
 
 def batches(found: list[Path], shape: Shape, size: int) -> Iterator[list[Named]]:
-    """The images of files in order, so many at a time that can be read, so that a folder of any size fits into memory."""
+    """The images of files in order, so many at a time that can be read, so that any number of pictures fits into memory."""
     batch: list[Named] = []
     good = given = 0
     with tqdm(found, unit="file", leave=False, disable=None) as bar:
@@ -113,8 +113,8 @@ class Seen:
 
     def __init__(self, prepared: dict[str, float], grouped: bool = False, endless: bool = False) -> None:
         self.grouped, self.endless = grouped, endless
-        self.flagged = self.images = self.unlike = 0
-        self.skipped: list[str] = []  # why, of each
+        self.flagged = self.images = self.unlike = self.skipped = 0
+        self.faults: list[str] = []  # of files that were skipped, why
         self.kinds = {what: 0 for what, share in prepared.items() if share <= MOST}  # what the training set was not
         self.alike = pictures.Alike()
 
@@ -128,6 +128,13 @@ class Seen:
             self.unlike += bool(found)
             for what in found:
                 self.kinds[what] += 1
+
+    def skip(self, fault: str) -> None:
+        """Count a file that cannot be read, and say so."""
+        tqdm.write(f"skipped: {fault}", file=sys.stderr)
+        self.skipped += 1
+        if not self.endless:
+            self.faults.append(fault)
 
     def warnings(self) -> Iterator[str]:
         """What makes the verdicts doubtful."""
@@ -234,6 +241,8 @@ def run(arguments: argparse.Namespace) -> int:
         report = stack.enter_context(Report(arguments.report)) if arguments.report else None
         written = {path.resolve() for path in (arguments.output, arguments.report) if path}  # perhaps by an earlier call
         found = [path for path in files(arguments.images) if path.resolve() not in written]
+        if not found:
+            raise InputError("there is nothing to look at but what is to be written: name pictures, or a folder of them")
         detector = load(arguments.detector, arguments.benchmark, arguments.model, arguments.score)
         decision = decided(detector, arguments.rate, arguments.fdr, arguments.group)
         if (arguments.maps or report) and (lacking := detector.unmapped()):
@@ -248,13 +257,13 @@ def run(arguments: argparse.Namespace) -> int:
                     output.add(batch)
                 seen.flagged += int(batch.table["flagged"].sum())
         if report:
-            report.describe(detector.trained_on, decision, seen.skipped, list(seen.warnings()))
+            report.describe(detector.trained_on, decision, seen.faults, list(seen.warnings()))
     for sentence in seen.warnings():
         print(f"warning: {sentence}", file=sys.stderr)
     if arguments.fdr and not seen.flagged and (least := math.ceil(seen.images * detector.least_rate() / arguments.fdr)) > 1:
         print(f"note: of {seen.images} images none is flagged unless {least} have the smallest p possible", file=sys.stderr)
     flagged = f"{seen.flagged} of {seen.images} images flagged by {detector.score}"
-    print(f"{flagged} {decision.said}; {len(seen.skipped)} skipped", file=sys.stderr)
+    print(f"{flagged} {decision.said}; {seen.skipped} skipped", file=sys.stderr)
     return FAILED if seen.skipped else FLAGGED if seen.flagged else 0
 
 
@@ -271,8 +280,7 @@ def judged(detector: "Detector", found: list[Path], seen: Seen, size: int, score
     with closing(batches(found, detector.shape, size)) as every, closing(ahead(every)) as read_ahead:
         for batch in read_ahead:
             for bad in (image for image in batch if image.pixels is None):
-                tqdm.write(f"skipped: {bad.fault}", file=sys.stderr)
-                seen.skipped.append(bad.fault)
+                seen.skip(bad.fault)
             if good := [image for image in batch if image.pixels is not None]:
                 seen.add(good)
                 yield judge(detector, good, scores)

@@ -101,5 +101,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"warning: {sentence}", file=sys.stderr)
     alarm = f"alarm at image {drift.alarm}" if drift.alarm else "no alarm"
     flagged = f"{seen.flagged} of {seen.images} images flagged by {detector.score} {decision.said}"
-    print(f"{flagged}; {len(seen.skipped)} skipped; {alarm}", file=sys.stderr)
+    print(f"{flagged}; {seen.skipped} skipped; {alarm}", file=sys.stderr)
     return ALARMED if drift.alarm else 0

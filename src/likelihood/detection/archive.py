@@ -24,8 +24,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import safetensors.torch
 import torch
+from pydantic import BaseModel, PositiveInt, ValidationError
 
 from likelihood.common.errors import InputError
+from likelihood.common.units import Unit
 from likelihood.data.pictures import said, shown
 from likelihood.detection.verdicts import Whole, present
 from likelihood.evaluation.calibration import LEVELS, REFERENCE
@@ -57,6 +59,27 @@ class Written(Whole):
     def end(self) -> None:
         """Write it."""
         self.file.buffer.write(self.content)
+
+
+class _Model(BaseModel):
+    draws: PositiveInt
+    unit: Unit
+
+
+class _Facts(BaseModel):
+    shape: tuple[PositiveInt, PositiveInt, PositiveInt]
+    models: dict[str, _Model]
+    codecs: dict[str, str]
+    prepared: dict[str, float]
+
+
+def check(facts: dict[str, Any]) -> None:
+    """Raise ValueError where the facts of a detector are not what they must be."""
+    try:
+        _Facts.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
 
 
 def complete(parts: dict[str, bytes], facts: dict[str, Any], card: dict[str, Any] | None = None) -> dict[str, bytes]:

@@ -68,6 +68,7 @@ class Detector:
     def __init__(
         self, models: dict[str, LikelihoodModel], facts: dict[str, Any], calibration: Calibration, trained_on: str
     ) -> None:
+        archive.check(facts)
         self.models, self.facts, self.calibration, self.trained_on = models, facts, calibration, trained_on
         self.shape = Shape(*facts["shape"])
         self.named: str | None = None
@@ -146,10 +147,15 @@ class Detector:
             torch.backends.cudnn.allow_tf32 = False  # p compares numbers that a CPU may have computed
         for network in found.models.values():
             network.to(device)
-        if score is not None and score not in found.names:
-            raise InputError(f"there is no score {score!r}; there are {', '.join(found.names)}")
+        if score is not None:
+            found._known(score)
         found.named = score
         return found
+
+    def _known(self, score: str) -> None:
+        """InputError where there is no such score."""
+        if score not in self.names:
+            raise InputError(f"there is no score {score!r}; there are {', '.join(self.names)}")
 
     @classmethod
     def _of_file(cls, path: Path, chosen: list[str]) -> "Detector":
@@ -162,7 +168,7 @@ class Detector:
             return cls._of_members(members, chosen)
         except InputError:
             raise
-        except (LookupError, TypeError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+        except (AttributeError, ImportError, LookupError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
             reason = said(error, path)
             raise InputError(f"{shown(path)} was written by other code than this ({reason}): export it again") from None
 
@@ -288,8 +294,12 @@ class Detector:
         Arguments:
             x: the images.
             scores: those of `names` that are wanted; all by default.
+
+        Raises InputError also for a score that there is not.
         """
         wanted = self.names if scores is None else list(scores)
+        for name in wanted:
+            self._known(name)
         return pd.concat([self._table(batch, wanted) for batch in batches(x, self.shape)], ignore_index=True)
 
     def too_small(self, rate: float) -> str:
@@ -373,6 +383,8 @@ def batches(x: Images, shape: Shape) -> Iterator[np.ndarray]:
     """Images x of a Detector as uint8 (n, C, H, W), at most BATCH at a time."""
     paths: list[Path] = []
     given = False
+    if not isinstance(x, np.ndarray | torch.Tensor | str | os.PathLike | Iterable):
+        raise InputError(f"the images are of type {type(x).__name__}: give an array, a tensor, paths, or an iterable of them")
     for each in [x] if isinstance(x, np.ndarray | torch.Tensor | str | os.PathLike) else x:
         if is_path := isinstance(each, str | os.PathLike):
             paths.append(Path(each))
@@ -380,7 +392,7 @@ def batches(x: Images, shape: Shape) -> Iterator[np.ndarray]:
             yield _read(paths, shape)
             paths = []
         if not is_path:
-            pixels = _checked(each[0] if isinstance(each, tuple | list) else each, shape)
+            pixels = _checked(each[0] if isinstance(each, tuple | list) and each else each, shape)
             yield from (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
         given = True
     if paths:
@@ -392,6 +404,8 @@ def batches(x: Images, shape: Shape) -> Iterator[np.ndarray]:
 def _read(paths: list[Path], shape: Shape) -> np.ndarray:
     """The pictures of files, as the models take them."""
     for path in paths:
+        if "\0" in str(path):
+            raise InputError(f"{shown(path)} is no name that a file can have")
         if path.is_dir():
             raise InputError(f"{shown(path)} is a folder: name the pictures in it")
     return images.to_network(np.stack([np.asarray(pictures.fit(pictures.only(path), shape.size, shape.mode)) for path in paths]))
@@ -399,7 +413,10 @@ def _read(paths: list[Path], shape: Shape) -> np.ndarray:
 
 def _pixels(x: np.ndarray | torch.Tensor) -> np.ndarray:
     """An array or tensor as an array, (N, H, W) as (N, 1, H, W)."""
-    pixels = x.cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    try:
+        pixels = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    except (TypeError, ValueError) as error:  # of a type that NumPy has not, or of rows of different lengths
+        raise InputError(f"the images are no array of numbers ({error}): give uint8 of shape (N, C, H, W) or (N, H, W)") from None
     return pixels[:, None] if pixels.ndim == 3 else pixels
 
 

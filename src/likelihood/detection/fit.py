@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ from likelihood.detection import archive
 from likelihood.detection.detector import statistics
 from likelihood.evaluation import calibration
 from likelihood.models.shared import checkpoint
+from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import complexity
 from likelihood.settings import resolve, schema
 from likelihood.statistics import measure
@@ -43,6 +45,8 @@ from likelihood.training.record import build
 DEFAULTS = Path(__file__).with_name("params.yaml")
 NAME = "images"  # of the in-set and of its benchmark, in settings
 CODE = ("common", "training", "models/shared")  # and the family's own: what a training's result depends on
+STEPS = 3  # of a training that are timed
+TIMED = 32  # height and width of the largest images that are
 BEST = "best."  # begins the names of the best epoch's weights in what is kept
 
 
@@ -115,6 +119,41 @@ def settings(shape: tuple[int, ...], models: tuple[str, ...], epochs: int | None
             f"the images are of {height}×{width}, but Glow takes multiples of {multiple}: cut or pad them, or name other models"
         )
     return values
+
+
+def step_seconds(model: LikelihoodModel, x: np.ndarray, loop: dict[str, Any], rounds: int) -> float:
+    """Median seconds of so many training steps here, on batches of the uint8 images x (N, C, H, W)."""
+    schedule = {field.name: loop[field.name] for field in dataclasses.fields(Schedule) if field.name in loop}
+    one = Schedule(**schedule | {"epochs": 1, "epoch_images": loop["batch_size"]}, seed=0)
+    times = []
+    for number in range(rounds + 1):
+        training = Training(Fabric(accelerator="auto", devices=1), model, x, x[:1], one)
+        if not number:
+            training.initialize()
+        network, *optimizers = training.fabric.setup(training.model, *training.optimizers.values())
+        start = time.perf_counter()
+        training.epoch(network, optimizers, 1)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))  # the first one warms up
+
+
+def training_minutes(trainings: list[dict[str, Any]], shape: tuple[int, int, int]) -> float:
+    """About how long trainings take here, of images (C, H, W); validation and samples are left out.
+
+    A few steps of each are timed: of large images on smaller ones, as cost is proportional to the number of pixels.
+    """
+    channels, height, width = shape
+    share = max(1.0, height * width / TIMED**2)
+    if share > 1.0:
+        shape = (channels, TIMED, TIMED)
+    seconds = 0.0
+    for training in trainings:
+        loop = training["loop"]
+        model, _ = build(training["family"], training["architecture"], shape, seed=0)
+        x = np.random.default_rng(0).integers(0, 256, (loop["batch_size"], *shape), dtype=np.uint8)
+        steps = loop["epochs"] * max(1, loop["epoch_images"] // loop["batch_size"])
+        seconds += steps * step_seconds(model, x, loop, STEPS)
+    return share * seconds / 60.0
 
 
 def _allowed(name: str, value: object, field: FieldInfo) -> None:

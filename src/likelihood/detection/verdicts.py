@@ -47,12 +47,15 @@ def declared(root: Path, benchmark: str) -> dict[str, Any]:
     Raises InputError where there is no such file or benchmark, and where the file is of another project: all of DVC's have one.
     """
     values = params.load(root / params.FILE)
-    if "benchmarks" not in values:
+    if not isinstance(values.get("benchmarks"), dict):
         raise InputError(
             f"{shown(root / params.FILE)} has no benchmarks, so it is of another project:"
             " use the folder of a clone, or a detector's file"
         )
-    return params.of_benchmark(values, benchmark)
+    entry = params.of_benchmark(values, benchmark)
+    if not isinstance(entry, dict) or not isinstance(entry.get("in"), str):
+        raise InputError(f"{shown(root / params.FILE)}: benchmark {benchmark} has no in-set: run `dvc repro check`")
+    return entry
 
 
 class Batch(NamedTuple):
