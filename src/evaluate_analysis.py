@@ -37,10 +37,12 @@ from likelihood.evaluation import calibration, claims, metrics, results
 from likelihood.evaluation.calibration import part
 from likelihood.evaluation.results import DIGITS, Compared
 from likelihood.figures import benchmark as figures
+from likelihood.figures.maps import PUBLIC
 from likelihood.figures.titles import model_title, score_title, set_title
 from likelihood.scores import complexity
 
 DPI = 130
+DETECTOR = "statistics_kde"  # of all models, the best of a single image on development pairs; a figure shows what it misses
 SHOWN = 4  # scores in the figure of corruptions, beside -log p
 SAMPLES = "samples"  # what a set is called that a model draws itself
 BINS = 60  # of the histograms of samples
@@ -59,8 +61,11 @@ def read_added(folder: Path, index: dict[str, np.ndarray]) -> dict[str, pd.DataF
     return found
 
 
-def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFrame:
-    """The measures of the scores that need an analysis: of its model or, where it has no name, of every model and all at once."""
+def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Figure]]:
+    """The measures of the scores that need an analysis: of its model or, where it has no name, of every model and all at once.
+
+    And a figure of what the score DETECTOR of all models misses, where the analysis has what it needs and images may be shown.
+    """
     outs, seed, resamples = params.of_benchmark(values, benchmark)["out"], values["seed"], values["evaluate"]["bootstrap"]
     every, folder, count = "_" not in analysis, Path("data/analyses") / benchmark / analysis, values["evaluate"]["images"]
     few = len(pd.read_parquet(folder / "val.parquet")) if analysis == "glow_lid" else None
@@ -79,13 +84,27 @@ def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> pd.DataFra
         samples[row] = results.with_statistics(bare, {name: own[name].join(more[name]) for name in own})
         names = scores.needing(list(more["val"]), list(samples[row]["val"].statistics))
         tables.append(results.compare(names, samples[row], row, outs, resamples, seed))
+    drawn = {}
     if every:
         names = scores.needing(list(more["val"]), *(list(found["val"].statistics) for found in samples.values()))
         if names:
-            tables.append(results.compare(names, results.pooled(samples), results.ALL_MODELS, outs, resamples, seed))
+            pooled = results.pooled(samples)
+            tables.append(results.compare(names, pooled, results.ALL_MODELS, outs, resamples, seed))
+            drawn = missed(pooled, params.of_benchmark(values, benchmark)["in"]) if DETECTOR in names else {}
     table = pd.concat(tables, ignore_index=True)
     table.insert(0, "benchmark", benchmark)
-    return table
+    return table, drawn
+
+
+def missed(samples: dict[str, scores.Sample], in_name: str) -> dict[str, Figure]:
+    """The images that DETECTOR finds least and most outlying, of test images and of natural out-sets that may be shown."""
+    source = {name: in_name if name == "test" else name for name in samples}
+    shown = [name for name in samples if name != "val" and source[name] in PUBLIC and data.natural(source[name])]
+    if "test" not in shown or len(shown) < 2:
+        return {}
+    score = scores.get(DETECTOR).fit(samples["val"])
+    sets = {name: (samples[name].images, score.score(samples[name])) for name in shown}
+    return {"missed": figures.missed(sets, score_title(results.ALL_MODELS, score.title), in_name)}
 
 
 def corruptions(benchmark: str, values: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -181,11 +200,11 @@ def main() -> None:
         with images.replaced(place) as folder:
             table.round(DIGITS).to_csv(folder / "samples.csv", index=False)
     else:
-        table = compare(benchmark, analysis, values)
+        table, drawn = compare(benchmark, analysis, values)
         inside = params.of_benchmark(values, benchmark)["in"]
         pairs = [(benchmark, inside, out) for out in dict.fromkeys(table["out"])]
         rows = {row: score_title(row[0], scores.get(row[1]).title) for row in zip(table["model"], table["score"], strict=True)}
-        drawn = {"scores": figures.heat_map(table, rows, {"": pairs})}
+        drawn["scores"] = figures.heat_map(table, rows, {"": pairs})
         with images.replaced(place) as folder:
             table.round(DIGITS).to_csv(folder / "scores.csv", index=False)
     with images.replaced(plots) as folder:

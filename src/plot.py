@@ -42,7 +42,7 @@ def main() -> None:
         limit_colors(folder / "samples.png")
     with images.replaced(plots / "contact") as folder:
         for row, known in table.groupby("model", sort=False):
-            figures.save({row: figures.contact_sheet(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI)
+            figures.save({row: figures.likeliest(seen(x, known), row, entry["in"], known["unit"].iloc[0])}, folder, SHEET_DPI)
 
 
 def limit_colors(path: Path) -> None:

@@ -202,7 +202,7 @@ def test_curves_and_grids_are_read_as_training_wrote_them(project):
 def outside(figure):
     """The texts that do not lie within a figure."""
     figure.draw_without_rendering()
-    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text.axes is None]
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
     assert texts
     inner = figure.bbox.padded(0.5)
     return [
@@ -230,3 +230,16 @@ def test_severities_of_values_far_apart_have_a_logarithmic_axis_and_every_panel_
     assert [ax.get_yscale() for ax in panels] == ["log"] * 7
     assert [ax.get_xlabel() for ax in panels] == ["", "", *["severity"] * 5]
     assert outside(figure) == []
+
+
+@pytest.mark.parametrize("title", ["g", "KDE of log p, residuals, code lengths, Gated PixelCNN"])
+@pytest.mark.parametrize("rows", [1, 3, 20])
+@pytest.mark.parametrize("outs", [OUTS[:1], OUTS])
+def test_every_cell_of_a_heat_map_has_room_for_its_number_and_no_text_is_cut_off(title, rows, outs):
+    keys = [("glow", f"score_{number}") for number in range(rows)]
+    cells = [(*key, "cifar10_animals", out, 0.5) for key in keys for out in outs]
+    table = pd.DataFrame(cells, columns=["model", "score", "benchmark", "out", "auroc"])
+    columns = [("cifar10_animals", "cifar10_animals", out) for out in outs]
+    figure = figures.heat_map(table, dict.fromkeys(keys, title), {"": columns})
+    assert outside(figure) == []
+    assert figure.axes[0].get_window_extent().width > 0.5 * figure.dpi * len(outs)

@@ -137,6 +137,7 @@ def test_the_page_tells_the_story_in_order_and_leaves_nothing_out(page, tmp_path
     assert below["likely"].count("_figures_likelihoods.png") == 5
     assert "plots_fashion_mnist_figures_maps.png" in below["maps"]
     assert below["scores"].index("plots_scores_scores.png") < below["scores"].index('id="Flagging')
+    assert "plots_mnist_residuals_missed.png" in below["scores"]
     assert "_figures_samples.png" in below["samples"]
     assert below["learning"].index('id="Loss_while') < below["learning"].index("_figures_curves.png")
 

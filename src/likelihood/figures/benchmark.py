@@ -5,7 +5,8 @@ References:
     [1] Do deep generative models know what they don't know? (Nalisnick et al., 2019), https://arxiv.org/abs/1810.09136, figure 2
 """
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -42,8 +43,11 @@ WIDEST_TITLE = 7.4  # inches that a title takes above a single panel
 LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
 EACH = 8  # images at either end of a contact sheet
 SIZE = 0.62  # inches of an image
+LABEL = 18  # letters of a set's title in a line
 FRAME = 190  # grey of the frames
 DARK = 0.36  # from this distance to one half on, a cell is so dark that its number is white
+CELL = 0.62  # inches of a cell's width
+LETTER, BAR = 0.07, 0.9  # inches of a letter of a title, and of the scale beside the cells
 KINDS_A_ROW = 5  # panels of corruptions
 KIND_TITLES = {"jpeg": "JPEG", "rotation": "rotation by 90°, 180°", "flip": "flip: sideways, upside down"}  # severities 1, 2
 DPI = 150
@@ -167,15 +171,21 @@ def sample_grids(grids: Mapping[str, Mapping[str, np.ndarray]], in_name: str) ->
     return figure
 
 
-def contact_sheet(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], model: str, in_name: str, unit: Unit) -> Figure:
-    """A row a set: its EACH most likely images under a model on the left, its EACH least likely ones on the right.
+def contact_sheet(
+    sets: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    in_name: str,
+    title: str,
+    ends: tuple[str, str],
+    between: Callable[[float, float], str],
+) -> Figure:
+    """A row a set: its EACH images with the lowest values on the left, its EACH with the highest on the right.
 
     Arguments:
-        sets: by name, `test` being the in-set's: uint8 images (N, C, H, W) and their likelihoods (N,) in `unit`, lower is more
-            likely.
-        model: its name.
+        sets: by name, `test` being the in-set's: uint8 images (N, C, H, W) and a value of each (N,).
         in_name: name of the in-set.
-        unit: of the likelihoods.
+        title: of the figure.
+        ends: what the images on the left are, and those on the right.
+        between: what stands above images, whose first and last value it is given.
     """
     height, left = (SIZE + 0.42) * len(sets) + 0.7, 0.14
     figure = Figure(figsize=(SIZE * (2 * EACH + 4), height))
@@ -187,16 +197,36 @@ def contact_sheet(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], model: str,
             ax = figure.add_subplot(grid[row, column])
             ax.imshow(strip(images[chosen]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             ax.set_axis_off()
-            low, high = values[chosen[0]], values[chosen[-1]]
-            ax.set_title(f"{low:.2f} … {high:.2f} {AXIS[unit]}", fontsize=8, loc="left", pad=2)
-        title, weight = (f"{set_title(in_name)} test", "bold") if name == "test" else (set_title(name), "normal")
+            ax.set_title(between(values[chosen[0]], values[chosen[-1]]), fontsize=8, loc="left", pad=2)
+        label, weight = (f"{set_title(in_name)} test", "bold") if name == "test" else (set_title(name), "normal")
+        label = textwrap.fill(label, LABEL)
         place = grid[row, 0].get_position(figure)
-        figure.text(0.01, (place.y0 + place.y1) / 2, title, va="center", fontsize=9, fontweight=weight)
-    for column, end in enumerate(("most likely", "least likely")):
+        figure.text(0.01, (place.y0 + place.y1) / 2, label, va="center", fontsize=9, fontweight=weight)
+    for column, end in enumerate(ends):
         figure.text(grid[0, column].get_position(figure).x0, 1 - 0.5 / height, end, fontsize=9, va="bottom")
-    title = f"{model_title(model)} of {set_title(in_name)}: the images it finds most and least likely"
     figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
     return figure
+
+
+def likeliest(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], model: str, in_name: str, unit: Unit) -> Figure:
+    """The contact sheet of a model's most and least likely images; values are in `unit`, lower is more likely."""
+    title = f"{model_title(model)} of {set_title(in_name)}: the images it finds most and least likely"
+    return contact_sheet(
+        sets, in_name, title, ("most likely", "least likely"), lambda low, high: f"{low:.2f} … {high:.2f} {AXIS[unit]}"
+    )
+
+
+def missed(sets: Mapping[str, tuple[np.ndarray, np.ndarray]], score: str, in_name: str) -> Figure:
+    """The contact sheet of the images that are least and most outlying by a score of this title; values are its own."""
+    known = sets["test"][1]
+
+    def above(low: float, high: float) -> str:
+        first, last = (int(100 * np.mean(known < value)) for value in (low, high))  # only above all of them is it 100
+        share = f"{first} %" if first == last else f"{first} to {last} %"
+        return f"more outlying than {'all' if first == 100 else f'{share} of'} test images"
+
+    title = f"Trained on {set_title(in_name)}: the least and the most outlying images, by {score}"
+    return contact_sheet(sets, in_name, title, ("least outlying", "most outlying"), above)
 
 
 def strip(images: np.ndarray) -> np.ndarray:
@@ -270,7 +300,11 @@ def heat_map(
     """
     cells = table.set_index(["model", "score", "benchmark", "out"])["auroc"]
     widths = [len(columns) for columns in groups.values()]
-    figure = Figure(figsize=(4.6 + 0.62 * sum(widths), 1.9 + 0.23 * len(rows)), layout="constrained")
+    labels = [f"{set_title(inside)} → {set_title(out)}" for columns in groups.values() for _, inside, out in columns]
+    beside = (
+        LETTER * (max(map(len, rows.values())) + 0.8 * len(labels[-1])) + BAR
+    )  # titles of rows, and the last column's, slanted
+    figure = Figure(figsize=(beside + CELL * sum(widths), 1.9 + 0.23 * len(rows)), layout="constrained")
     axes = figure.subplots(1, len(groups), sharey=True, width_ratios=widths, squeeze=False)[0]
     for ax, (title, columns) in zip(axes, groups.items(), strict=True):
         values = np.array([[cells.get((*row, benchmark, out), np.nan) for benchmark, _, out in columns] for row in rows])
@@ -279,14 +313,16 @@ def heat_map(
             if np.isfinite(value):
                 color = "white" if abs(value - 0.5) > DARK else "black"
                 ax.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=7, color=color)
-        labels = [f"{set_title(inside)} → {set_title(out)}" for _, inside, out in columns]
-        ax.set_xticks(range(len(columns)), labels, rotation=40, ha="left", rotation_mode="anchor", fontsize=8)
+        titles, labels = labels[: len(columns)], labels[len(columns) :]
+        ax.set_xticks(range(len(columns)), titles, rotation=40, ha="left", rotation_mode="anchor", fontsize=8)
         ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
         ax.set_xlabel(title)
         for spine in ax.spines.values():
             spine.set_visible(False)
     axes[0].set_yticks(range(len(rows)), list(rows.values()), fontsize=8)
-    figure.colorbar(shown, ax=axes, shrink=0.4, label="AUROC; 0.5 is chance")
+    length = min(1.0, max(0.4, 5 / len(rows)))  # of the scale, whose words need some room
+    bar = figure.colorbar(shown, ax=axes, shrink=length, ticks=[0.0, 0.5, 1.0], label="AUROC")
+    bar.ax.set_yticklabels(["0", "0.5, chance", "1"])
     return figure
 
 
