@@ -67,7 +67,8 @@ def test_a_folder_is_read_a_batch_at_a_time(tmp_path):
 
 @pytest.mark.parametrize("calibrating", [1, 11, 18, 19, 99])
 def test_the_rate_is_one_in_twenty_or_the_least_that_can_be_told(calibrating, capsys):
-    detector = Detector({}, {"shape": (1, 2, 2)}, SimpleNamespace(levels=range(calibrating)), "made")
+    facts = {"shape": (1, 2, 2), "models": {}, "codecs": {}, "prepared": {}}
+    detector = Detector({}, facts, SimpleNamespace(levels=range(calibrating)), "made")
     assert inspection.told(detector, "--rate", None) == max(0.05, 1 / (1 + calibrating))
     assert bool(capsys.readouterr().err) == (calibrating < 19)
     with pytest.raises(InputError, match=rf"{calibrating} calibration images cannot tell rates below [\d.]+") as refused:
@@ -134,7 +135,7 @@ def test_groups_that_were_moved_by_skipped_files_are_doubtful():
     for grouped in (False, True):
         seen = inspection.Seen({}, grouped)
         assert list(seen.warnings()) == []
-        seen.skipped.append("why")
+        seen.skip("why")
         assert len(list(seen.warnings())) == grouped
 
 
