@@ -20,15 +20,17 @@ from torch import Tensor
 from analyse import KNOWN, MEASURES
 from bench.machine import store
 from likelihood import scores
+from likelihood.analyses import lid
 from likelihood.common import images, params
 from likelihood.evaluation import results
+from likelihood.models.glow.model import Glow
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import complexity
 from likelihood.settings import resolve
 from score import members
 
-IMAGES, ROUNDS = 200, 3
+IMAGES, LIDS, ROUNDS = 200, 4, 3
 
 
 def seconds(work: Callable[[], object], count: int) -> float:
@@ -62,7 +64,7 @@ def together(parts: Sequence[Measured]) -> Measured:
 
 
 def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, draws: int) -> dict[str, Measured]:
-    """Statistics of those variants and analyses of a model that are in data/, by name; LIDs, which take minutes, are left out."""
+    """Statistics of those variants and analyses of a model that are in data/, by name; LIDs are timed on LIDS images."""
     found = {}
     for folder in sorted(Path(f"data/models/{benchmark}").glob(f"{name}_*")):
         parts = []
@@ -74,6 +76,10 @@ def extras(benchmark: str, name: str, model: LikelihoodModel, x: np.ndarray, dra
     for kind, (prepare, _) in MEASURES.items():
         if any(Path(f"data/analyses/{benchmark}/{analysis}").exists() for analysis in (kind, f"{name}_{kind}")):
             found[kind] = measured(prepare(model, known), x, model.core_batch)
+    if isinstance(model, Glow) and Path(f"data/analyses/{benchmark}/glow_lid").exists():
+        few = torch.from_numpy(x[:LIDS])
+        # What the score takes does not depend on the dimensions.
+        found["lid"] = Measured(pd.DataFrame({"lid": np.zeros(len(x))}), seconds(lambda: lid.measure(model, few), len(few)))
     return found
 
 
