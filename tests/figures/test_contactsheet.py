@@ -45,7 +45,7 @@ def test_what_is_missed_is_said_by_the_share_of_test_images_that_are_less_outlyi
 
 @pytest.mark.parametrize("name", ["fashion_tops", "cifar10_animals", "a_set_of_ones_own_with_a_long_name"])
 def test_the_title_of_a_set_stands_beside_its_images(name):
-    images = np.zeros((20, 1, 6, 4), np.uint8)
+    images = np.zeros((20, 1, 28, 28), np.uint8)
     figure = figures.likeliest({"test": (images, np.arange(20.0)), name: (images, np.arange(20.0))}, "glow", name, "bits_per_dim")
     figure.draw_without_rendering()
     rows = [text for text in figure.texts if text.get_position()[0] == 0.01]

@@ -234,7 +234,7 @@ def test_severities_of_values_far_apart_have_a_logarithmic_axis_and_every_panel_
 
 @pytest.mark.parametrize("title", ["g", "KDE of log p, residuals, code lengths, Gated PixelCNN"])
 @pytest.mark.parametrize("rows", [1, 3, 20])
-@pytest.mark.parametrize("outs", [OUTS[:1], OUTS])
+@pytest.mark.parametrize("outs", [["cifar10_vehicles"], OUTS])
 def test_every_cell_of_a_heat_map_has_room_for_its_number_and_no_text_is_cut_off(title, rows, outs):
     keys = [("glow", f"score_{number}") for number in range(rows)]
     cells = [(*key, "cifar10_animals", out, 0.5) for key in keys for out in outs]
