@@ -66,7 +66,9 @@ class _Model(BaseModel):
     unit: Unit
 
 
-class _Facts(BaseModel):
+class Facts(BaseModel):
+    """What detector.json says; a file's also has its format and in-set."""
+
     shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     models: dict[str, _Model]
     codecs: dict[str, str]
@@ -76,7 +78,7 @@ class _Facts(BaseModel):
 def check(facts: dict[str, Any]) -> None:
     """Raise ValueError where the facts of a detector are not what they must be."""
     try:
-        _Facts.model_validate(facts)
+        Facts.model_validate(facts)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None

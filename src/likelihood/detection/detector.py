@@ -42,7 +42,6 @@ from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import complexity
 
 BATCH = 200  # images per table
-FACTS = {"shape", "models", "codecs", "prepared"}
 Images = np.ndarray | torch.Tensor | str | os.PathLike[str] | Iterable[Any]
 
 
@@ -194,7 +193,7 @@ class Detector:
         folder = root / "data" / "detectors" / (f"{benchmark}.{chosen[0]}" if cls.alone(root, benchmark, chosen) else benchmark)
         with _reading(folder, benchmark):
             facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
-            if facts.keys() != FACTS:
+            if facts.keys() != archive.Facts.model_fields.keys():
                 raise InputError(f"{folder} was written by another version of this project: run `dvc repro`, or pull it again")
             if not facts["models"]:
                 raise InputError(f"{chosen[0]} is several models of different seeds, which are no detector: name another")

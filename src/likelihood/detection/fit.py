@@ -121,13 +121,17 @@ def settings(shape: tuple[int, ...], models: tuple[str, ...], epochs: int | None
     return values
 
 
+def schedule_of(loop: dict[str, Any], seed: int) -> Schedule:
+    """The schedule of a training with these settings of the loop."""
+    return Schedule(**{field.name: loop[field.name] for field in dataclasses.fields(Schedule) if field.name in loop}, seed=seed)
+
+
 def step_seconds(model: LikelihoodModel, x: np.ndarray, loop: dict[str, Any], rounds: int) -> float:
     """Median seconds of so many training steps here, on batches of the uint8 images x (N, C, H, W)."""
-    schedule = {field.name: loop[field.name] for field in dataclasses.fields(Schedule) if field.name in loop}
-    one = Schedule(**schedule | {"epochs": 1, "epoch_images": loop["batch_size"]}, seed=0)
+    one = dataclasses.replace(schedule_of(loop, seed=0), epochs=1, epoch_images=loop["batch_size"])
     times = []
     for number in range(rounds + 1):
-        training = Training(Fabric(accelerator="auto", devices=1), model, x, x[:1], one)
+        training = Training(Fabric(accelerator=measure.device().type, devices=1), model, x, x[:1], one)
         if not number:
             training.initialize()
         network, *optimizers = training.fabric.setup(training.model, *training.optimizers.values())
@@ -151,8 +155,7 @@ def training_minutes(trainings: list[dict[str, Any]], shape: tuple[int, int, int
         loop = training["loop"]
         model, _ = build(training["family"], training["architecture"], shape, seed=0)
         x = np.random.default_rng(0).integers(0, 256, (loop["batch_size"], *shape), dtype=np.uint8)
-        steps = loop["epochs"] * max(1, loop["epoch_images"] // loop["batch_size"])
-        seconds += steps * step_seconds(model, x, loop, STEPS)
+        seconds += loop["epochs"] * schedule_of(loop, seed=0).steps_per_epoch * step_seconds(model, x, loop, STEPS)
     return share * seconds / 60.0
 
 
@@ -190,13 +193,13 @@ def trained(training: dict[str, Any], x: np.ndarray, validation: np.ndarray, see
         folder: where the state after every epoch is kept, under a hash of all that determines the result, as train.py keeps it.
         progress: whether a bar on the standard error shows how far it is.
     """
-    family, loop = training["family"], training["loop"] | {"seed": seed}
+    family, loop = training["family"], training["loop"]
     validation = validation[: loop["validation_images"]]
     # In the order of the files of settings: the arguments stand in the weights' file, whose bytes are the same then.
     architecture = dict(sorted(training["architecture"].items()))
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # the caller's random numbers stay as they are
         network, arguments = build(family, architecture, x.shape[1:], seed)
-    schedule = Schedule(**{field.name: loop[field.name] for field in dataclasses.fields(Schedule)})
+    schedule = schedule_of(loop, seed)
     kept = Progress(folder / f"{family}_{_key(training, x, validation, seed)[:16]}")
     epochs, tensors = kept.load()
     best = {name.removeprefix(BEST): value for name, value in tensors.items() if name.startswith(BEST)}
