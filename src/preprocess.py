@@ -70,7 +70,9 @@ def detector(count: int, fraction: float, scored: int) -> str:
         )
     calibrating = counts.calibrating(min(held, scored))
     smallest, wanted = counts.smallest_rate(calibrating), counts.for_rate(counts.RATE)
-    text = f"{held} of {count} images are held out; {calibrating} calibrate a detector, which can tell rates of false alarms from"
+    text = (
+        f"{held} of {count} images are held out; {calibrating} calibrate a detector, which can resolve rates of false alarms from"
+    )
     text = f"{text} {counts.rounded_up(smallest):g}"
     if smallest <= counts.RATE:
         return text

@@ -49,9 +49,11 @@ EXTRAS = {  # what is off by default, some of it
     "run_variants: []": "\n- ".join(("run_variants:", *VARIANTS)),
     "run_analyses: []": "\n- ".join(("run_analyses:", *ANALYSES)),
 }
+SEVERITIES = 2  # of each kind of corruption
 FEWER = [  # images of the analyses that would take minutes; no parameters, as nobody chooses them
-    ("src/likelihood/analyses/lid.py", "IMAGES = 200", "IMAGES = 6"),
+    ("src/likelihood/analyses/lid.py", "IMAGES = 200", "IMAGES = 3"),
     ("src/likelihood/analyses/corruptions.py", "IMAGES = 200", "IMAGES = 10"),
+    ("src/likelihood/analyses/corruptions.py", "in enumerate(amounts, 1)", f"in enumerate(amounts[:{SEVERITIES}], 1)"),
     ("src/analyse.py", "VALUES = 500 *", "VALUES = 20 *"),
     ("src/analyse.py", "KNOWN = 500", "KNOWN = 60"),
 ]

@@ -26,7 +26,7 @@ REMOVE = """Both entries of params.yaml are removed, and data/own/NAME with all 
 stay, and so does what was trained. While params.yaml enables the benchmark, or names the set elsewhere, nothing is removed."""
 WATCH = """One line per picture that arrives says whether it is flagged, as `likelihood detect` does; a file is judged once it
 has not changed for two seconds, and again when it changes later. A line ALARM says, once, that pictures have become
-more outlying than those trained on: without such a drift this ever happens with a probability of at most --alarm,
+more outlying than those trained on: the probability that it ever says so without such a drift is at most --alarm,
 however long it runs."""
 
 
@@ -45,7 +45,7 @@ def which(command: argparse.ArgumentParser, fdr: bool = False) -> None:
     command.add_argument("--model", action="append", help="use this model only; may be given again; all three by default")
     command.add_argument("--score", help="the score that flags, as glow.complexity; all.code_kde by default")
     flags = command.add_mutually_exclusive_group()
-    flags.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the smallest that can be told")
+    flags.add_argument("--rate", type=float, help="rate of false alarms, 0.05 by default, or the smallest that can be resolved")
     if fdr:
         flags.add_argument("--fdr", type=float, help="instead, share of the flagged that may be false alarms, on average")
 

@@ -218,16 +218,25 @@ def test_the_rate_that_is_said_is_that_of_the_pipeline(count, fraction, scored):
     assert (float(wanted) <= counts.RATE) == ("; 0.05 takes" not in text)
 
 
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def test_how_long_a_training_takes_grows_with_the_pixels_and_is_not_said_without_what_trains(project, capsys, monkeypatch):
     values = params.load()
     every = add.trainings(values, "cifar10_30k")
     small, large = (fit.training_minutes(every, (3, side, side)) for side in (32, 64))
     assert large == pytest.approx(4 * small)
     assert fit.training_minutes(every[:1], (3, 8, 16)) == pytest.approx(0.5 * (5000 // 32) * 80 / 60)
-    monkeypatch.setattr(fit, "step_seconds", lambda model, x, loop, rounds: 1e-3)
-    run(add, "mine", "../pics", "--size", "32x32")
-    assert re.search(r"To train a detector, which takes about [0-9]+ minutes on this machine:", capsys.readouterr().out)
-    run(remove, "mine")
+    for seconds, said in ((1e-9, "1 minute"), (1e-2, r"[0-9]+ minutes"), (1.0, r"[0-9]+ hours")):
+        monkeypatch.setattr(fit, "step_seconds", lambda *_, seconds=seconds: seconds)
+        run(add, "mine", "../pics", "--size", "32x32")
+        assert re.search(rf"To train a detector, which takes about {said} on this machine:", capsys.readouterr().out)
+        run(remove, "mine")
+    monkeypatch.setattr(fit, "step_seconds", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(add, "mine", "../pics")
+    assert contents(project) == {"params.yaml": COMMITTED}
     monkeypatch.setitem(sys.modules, "likelihood.detection.fit", None)
     capsys.readouterr()
     run(add, "mine", "../pics", "--size", "32x32")

@@ -223,9 +223,9 @@ WRONG = {
     "no file": (["nowhere"], "nowhere does not exist: name pictures, folders or .npz files"),
     "an empty folder": (["EMPTY"], "there is no file in it"),
     "an unknown score": (["--score", "glow.magic", "IMAGES"], "there is no score 'glow.magic'; there are vae."),
-    "a rate that cannot be told": (
+    "a rate that cannot be resolved": (
         ["--rate", "0.001", "IMAGES"],
-        "--rate is 0.001; 30 calibration images cannot tell rates below 0.033, and 0.001 takes 1997 held-out images",
+        "--rate is 0.001; 30 calibration images cannot resolve rates below 0.033, and 0.001 takes 1997 held-out images",
     ),
     "a rate of one": (["--rate", "1", "IMAGES"], "--rate is 1: it must be above 0 and below 1"),
     "a rate of nothing": (["--rate", "0", "IMAGES"], "--rate is 0: it must be"),

@@ -71,14 +71,14 @@ def test_the_rate_is_one_in_twenty_or_the_least_that_can_be_told(calibrating, ca
     detector = Detector({}, facts, SimpleNamespace(levels=range(calibrating)), "made")
     assert inspection.told(detector, "--rate", None) == max(0.05, 1 / (1 + calibrating))
     assert bool(capsys.readouterr().err) == (calibrating < 19)
-    with pytest.raises(InputError, match=rf"{calibrating} calibration images cannot tell rates below [\d.]+") as refused:
+    with pytest.raises(InputError, match=rf"{calibrating} calibration images cannot resolve rates below [\d.]+") as refused:
         inspection.told(detector, "--rate", 0.001)
     assert "0.001 takes 1997 held-out images" in str(refused.value)
     least = float(str(refused.value).split("below ")[1].split(",")[0])
     assert inspection.told(detector, "--rate", least) == least <= 1.1 / (1 + calibrating)
     if calibrating >= 11:
-        assert inspection.told(detector, "--rate", 0.001, group=10) == 0.001, "groups tell smaller ones"
-    with pytest.raises(InputError, match=f"groups of 10 and {calibrating} calibration images cannot tell rates below"):
+        assert inspection.told(detector, "--rate", 0.001, group=10) == 0.001, "groups resolve smaller ones"
+    with pytest.raises(InputError, match=f"groups of 10 and {calibrating} calibration images cannot resolve rates below"):
         inspection.told(detector, "--rate", 1e-5, group=10)
 
 

@@ -128,24 +128,27 @@ def test_what_is_advised_suffices_and_one_image_less_does_not(monkeypatch):
 @pytest.mark.parametrize(
     ("count", "fraction", "scored", "told"),
     [
-        (48_000, 0.1, 2000, "1000 calibrate a detector, which can tell rates of false alarms from 0.001"),
-        (366, 0.1, 2000, "19 calibrate a detector, which can tell rates of false alarms from 0.05"),
+        (48_000, 0.1, 2000, "1000 calibrate a detector, which can resolve rates of false alarms from 0.001"),
+        (366, 0.1, 2000, "19 calibrate a detector, which can resolve rates of false alarms from 0.05"),
         (
             365, 0.1, 2000,
-            "18 calibrate a detector, which can tell rates of false alarms from 0.053; for 0.05 take 366 training images"
+            "18 calibrate a detector, which can resolve rates of false alarms from 0.053; for 0.05 take 366 training images"
             " (457 pictures, of which a fifth is for testing), or preprocess.validation_fraction 0.101",
         ),
-        (48_000, 0.1, 4, "2 calibrate a detector, which can tell rates of false alarms from 0.34; for 0.05 take score.images 37"),
+        (
+            48_000, 0.1, 4,
+            "2 calibrate a detector, which can resolve rates of false alarms from 0.34; for 0.05 take score.images 37",
+        ),
     ],
 )  # fmt: skip
-def test_the_rate_that_a_detector_will_tell_is_said_at_the_start(count, fraction, scored, told):
+def test_the_rate_that_a_detector_will_resolve_is_said_at_the_start(count, fraction, scored, told):
     assert preprocess.detector(count, fraction, scored).endswith(told)
 
 
 def test_the_start_says_it(monkeypatch, capsys):
     write_raw((4, 6))
     run(monkeypatch)
-    assert capsys.readouterr().out.startswith("10 of 40 images are held out; 5 calibrate a detector, which can tell rates")
+    assert capsys.readouterr().out.startswith("10 of 40 images are held out; 5 calibrate a detector, which can resolve rates")
 
 
 def test_a_missing_raw_file_is_named_and_the_earlier_output_stays(monkeypatch):

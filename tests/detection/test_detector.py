@@ -209,7 +209,9 @@ def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):
     for rate, message in ((0.0, "the rate is 0: it must be above 0 and below 1"), (1.0, "it must be"), (np.nan, "it must be")):
         with pytest.raises(InputError, match=message):
             glow.predict(x, rate)
-    with pytest.raises(InputError, match=r"the rate is 1e-05; 1000 calibration images cannot tell rates below 0\.001, and 1e-05"):
+    with pytest.raises(
+        InputError, match=r"the rate is 1e-05; 1000 calibration images cannot resolve rates below 0\.001, and 1e-05"
+    ):
         glow.decision_function(x, 1e-5)
 
 

@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from likelihood.commands import docs
 from tests.helpers import ROOT, git
 
 SRC = ROOT / "src"
@@ -189,6 +190,12 @@ def test_every_committed_result_is_an_output_of_the_pipeline():
     for file in git("ls-files", "metrics", "plots").splitlines():
         if not file.endswith(".gitignore"):
             assert any(file.startswith(head) for head in heads), file
+
+
+def test_every_page_is_what_the_committed_results_make_of_it(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for path, text in docs.pages().items():
+        assert path.read_text() == text, f"{path}: run `likelihood docs`"
 
 
 def test_an_out_set_reaches_no_training():

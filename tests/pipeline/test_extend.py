@@ -89,6 +89,9 @@ def made(small, tmp_path_factory):
     page = Page("model.md")
     clone = page.followed(small, tmp_path_factory.mktemp("made") / "clone", made={"epochs": 2, "hidden": 32})
     clean(clone, page)
+    (words,) = [line.split()[1:] for line in page.commands if "schema" in line]
+    subprocess.run([sys.executable, *words], cwd=clone.folder, env={**environment(), "PYTHONPATH": "src"}, check=True)
+    assert "made" in json.loads(clone.read("src/likelihood/settings/params.schema.json"))["properties"]
     assert "dvc repro" in page.commands
     return clone, clone.dvc("repro")
 

@@ -10,10 +10,17 @@ import yaml
 
 from likelihood import cli
 from likelihood.commands import audit, verify
+from tests import warm
 from tests.clone import environment, ran
 from tests.helpers import ROOT, git
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.fixture(autouse=True)
+def _warm(monkeypatch):
+    """DVC, which an audit calls by this Python, starts warm."""
+    monkeypatch.setattr(sys, "executable", f"{warm.folder()}/python")
 
 
 def test_no_committed_result_that_is_enabled_is_older_than_what_it_was_made_from():

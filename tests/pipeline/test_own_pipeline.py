@@ -89,28 +89,35 @@ def lock(clone, revision):
     }
 
 
-def test_experiments_beside_the_workspace_find_the_pictures_and_train_nothing_again(clone):
+def revision(clone, name):
+    """The commit of an experiment."""
+    (found,) = git("for-each-ref", "--format=%(objectname)", f"refs/exps/**/{name}", cwd=clone.folder).split()
+    return found
+
+
+AGAIN = {"check", "downloadpictures", "preprocesspictures", "plotpictures"}  # images are not cached
+
+
+def test_an_experiment_of_the_queue_finds_the_pictures_and_trains_nothing_again(clone):
     clone.commit()
-    aside = ran(clone.dvc("exp", "run", "--temp", "-n", "aside", "-S", "plot.bins=41"))
     clone.dvc("exp", "run", "--queue", "-n", "queued", "-S", "plot.bins=42")
     clone.dvc("queue", "start")
     deadline = time.monotonic() + 300
     while re.search(r"Queued|Running", status := clone.dvc("queue", "status")) and time.monotonic() < deadline:
-        time.sleep(2)
-    assert "Success" in status, status + clone.dvc("queue", "logs", "queued", check=False)
-    assert aside == {"check", "downloadpictures", "preprocesspictures", "plotpictures"}  # images are not cached
-    for name in ("aside", "queued"):
-        (revision,) = git("for-each-ref", "--format=%(objectname)", f"refs/exps/**/{name}", cwd=clone.folder).split()
-        assert lock(clone, revision) == lock(clone, None)
-    clone.dvc("exp", "apply", "aside")
+        time.sleep(1)
+    logs = clone.dvc("queue", "logs", "queued")
+    assert "Success" in status, status + logs
+    assert ran(logs) == AGAIN
+    assert lock(clone, revision(clone, "queued")) == lock(clone, None)
+    clone.dvc("exp", "apply", "queued")
     assert ran(clone.dvc("repro")) == set()
 
 
 def test_a_picture_that_has_changed_is_seen_beside_the_workspace_too(clone):
     note = clone.folder / "data/own/mine/.note"  # no picture, but DVC does not know that
     note.write_text("new")
-    output = clone.dvc("exp", "run", "--temp", "-S", "plot.bins=43")
-    assert ran(output) == {"check", "downloadpictures", "preprocesspictures", "plotpictures"}
+    assert ran(clone.dvc("exp", "run", "--temp", "-n", "aside", "-S", "plot.bins=43")) == AGAIN
+    assert lock(clone, revision(clone, "aside")) != lock(clone, None)
     note.unlink()
 
 

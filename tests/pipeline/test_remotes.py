@@ -1,10 +1,11 @@
-"""Artefacts through a team's remote, a folder and S3: a second clone has all without running, or fetches what one stage needs.
+"""Artefacts through a team's remote: a second clone has all without running, or fetches what one stage needs.
 
-S3 is a server of this machine, started for the test.
+The remote is S3, by a server of this machine, started for the tests; test_checkout.py pulls from a folder.
 """
 
 import contextlib
 import hashlib
+import re
 import socket
 import subprocess
 import sys
@@ -45,16 +46,12 @@ def s3():
         server.wait()
 
 
-@pytest.fixture(scope="module", params=["folder", "s3"])
-def team(request, small, tmp_path_factory):
+@pytest.fixture(scope="module")
+def team(small, tmp_path_factory):
     """Settings of a remote, as a team's member makes them, and a copy of the small pipeline that has pushed everything."""
-    with contextlib.ExitStack() as stack:
-        if request.param == "s3":
-            address = stack.enter_context(s3())
-            settings = [("url", "s3://bucket/images"), ("endpointurl", address)]
-            settings += [("access_key_id", "test"), ("secret_access_key", "test"), ("region", "us-east-1")]
-        else:
-            settings = [("url", str(tmp_path_factory.mktemp("remote")))]
+    with s3() as address:
+        settings = [("url", "s3://bucket/images"), ("endpointurl", address)]
+        settings += [("access_key_id", "test"), ("secret_access_key", "test"), ("region", "us-east-1")]
         first = small.copied(tmp_path_factory.mktemp("team") / "first")
         joined(first, settings)
         assert "pushed" in first.dvc("push")
@@ -127,6 +124,36 @@ def test_a_push_shares_all_but_images_contact_sheets_and_what_git_has(small, tmp
             )
             in_git = git("ls-files", out["path"], cwd=clone.folder) != ""
             assert (out["md5"] in pushed) == (not made_again and not in_git), out["path"]
+
+
+def test_own_pictures_are_shared_by_the_team_s_remote_alone(small, tmp_path):
+    page = (ROOT / "docs/scale.md").read_text()
+    (command,) = re.findall(r"^dvc (add data/own/holidays)", page, re.M)
+    (line,) = re.findall(r"Add `(  remote: \w+)` at the end of that file", page)
+    settings = [("url", str(tmp_path / "remote"))]
+    first = small.copied(tmp_path / "first")
+    joined(first, settings)
+    folder = first.folder / "data/own/holidays"
+    folder.mkdir()
+    pictures = {f"{number}.png": f"picture {number}".encode() for number in range(3)}
+    for name, content in pictures.items():
+        (folder / name).write_bytes(content)
+    first.dvc(*command.split())
+    first.write("data/own/holidays.dvc", f"{first.read('data/own/holidays.dvc')}{line}\n")
+    first.dvc("repro")
+    first.commit()
+    assert "data/own/holidays.dvc" in git("ls-files", cwd=first.folder).split()
+    first.dvc("push")
+    first.dvc("push", "-r", "shipped")
+    md5s = [hashlib.md5(content).hexdigest() for content in pictures.values()]
+    assert all((tmp_path / "remote/files/md5" / md5[:2] / md5[2:]).exists() for md5 in md5s)
+    assert not any((first.folder / "shipped/files/md5" / md5[:2] / md5[2:]).exists() for md5 in md5s)
+    second = first.cloned(tmp_path / "second")
+    joined(second, settings)
+    second.dvc("pull")
+    assert {path.name: path.read_bytes() for path in (second.folder / "data/own/holidays").iterdir()} == pictures
+    assert ran(second.dvc("repro")) == {*IMAGES, "plot"}, "what reads the folder sees it as it was"
+    assert git("status", "--porcelain", cwd=second.folder) == ""
 
 
 def test_what_a_remote_damaged_is_not_taken(small, tmp_path):

@@ -190,7 +190,7 @@ def test_scores_worked_out_by_hand():
         assert fitted(name, reference).score(one) == pytest.approx([value]), name
 
 
-def test_scores_of_companions_worked_out_by_hand():
+def test_scores_of_variants_worked_out_by_hand():
     columns = {"log_prob": [-100.0], "log_prob@1": [-103.0], "log_prob@2": [-109.0], "kl@1": [7.0]}
     table = pd.DataFrame({**columns, "log_prob@background": [-130.0], "log_prob@local": [-90.0]})
     one = sample(1)._replace(statistics=table)

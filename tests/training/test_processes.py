@@ -39,7 +39,7 @@ def run(folder, script, *arguments, settings, launcher=()):
     double = folder / "double.py"
     double.write_text(DOUBLE.format(source=str(ROOT / "src"), module=script.removesuffix(".py")))
     result = subprocess.run(
-        [sys.executable if launcher else f"{warm.folder()}/python", *launcher, str(double), *arguments],
+        [*launcher, f"{warm.folder()}/python", str(double), *arguments],
         cwd=folder,
         env={**environment(), **settings},
         capture_output=True,
@@ -82,11 +82,24 @@ def test_two_processes_train_what_one_trains(model, alone, tmp_path):
     same_training(folder, alone, model)
 
 
+def torchrun(port, *options):
+    """The words before those of a process that torchrun starts."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--no-python", *options]
+    return [*command, "--master_addr=127.0.0.1", f"--master_port={port}"]
+
+
 def test_processes_that_a_launcher_started_train_what_one_trains(alone, tmp_path):
     folder = workspace(tmp_path)
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_addr=127.0.0.1", f"--master_port={free_port()}"]
     settings = {**TWO, "LT_CLI_USED": "1"}
-    run(folder, "train.py", "vae", "--benchmark", "mnist_5k", settings=settings, launcher=launcher)
+    run(
+        folder,
+        "train.py",
+        "vae",
+        "--benchmark",
+        "mnist_5k",
+        settings=settings,
+        launcher=torchrun(free_port(), "--nproc_per_node=2"),
+    )
     same_training(folder, alone, "vae")
 
 
@@ -104,8 +117,7 @@ def together(folder, commands):
 def host(number, port):
     """torchrun on one of two hosts, with a process each."""
     settings = {"LT_CLI_USED": "1", "LT_ACCELERATOR": "cpu", "LT_DEVICES": "1", "LT_NUM_NODES": "2", "LT_STRATEGY": "ddp"}
-    launcher = ["-m", "torch.distributed.run", "--nnodes=2", f"--node_rank={number}", "--nproc_per_node=1"]
-    return [sys.executable, *launcher, "--master_addr=127.0.0.1", f"--master_port={port}"], settings
+    return torchrun(port, "--nnodes=2", f"--node_rank={number}", "--nproc_per_node=1"), settings
 
 
 def task(number, port):
@@ -118,7 +130,7 @@ def task(number, port):
         "SLURM_STEP_ID": "0",
     }
     settings |= {"SLURM_NODELIST": "127.0.0.1", "SLURM_NODEID": "0", "SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)}
-    return [sys.executable], {**TWO, **settings, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [], {**TWO, **settings, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
 @pytest.mark.parametrize("start", [host, task], ids=["two hosts", "SLURM"])
@@ -129,7 +141,7 @@ def test_what_several_hosts_trained_is_taken_by_the_stage_without_training(start
     clone.dvc("repro", "-s", "check")
     port = free_port()
     commands = [start(number, port) for number in (0, 1)]
-    script = ["src/train.py", "vae", "--benchmark", "mnist_5k"]
+    script = [f"{warm.folder()}/python", "src/train.py", "vae", "--benchmark", "mnist_5k"]
     printed = together(clone.folder, [([*command, *script], settings) for command, settings in commands])
     assert "".join(printed).count("epoch 2: train") == 1, "one process writes"
     output = clone.dvc("repro", "train_vae")
@@ -161,7 +173,7 @@ def test_a_process_that_has_joined_others_ends_without_threads_that_speak_to_the
     (tmp_path / "script.py").write_text(SCRIPT)
     port = free_port()
     commands = [task(number, port) for number in (0, 1)]
-    joined = [([*command, "script.py"], {**more, "PYTHONPATH": str(ROOT / "src")}) for command, more in commands]
+    joined = [([*command, sys.executable, "script.py"], {**more, "PYTHONPATH": str(ROOT / "src")}) for command, more in commands]
     for printed in together(tmp_path, joined):
         during, after = [line for line in printed.splitlines() if line.startswith("threads:")]
         assert "gloo" in during

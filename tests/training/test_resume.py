@@ -168,27 +168,42 @@ def test_a_training_of_anything_else_starts_afresh(change, killed, tmp_path):
     assert all(f"epoch {number}:" in result.stdout for number in range(1, EPOCHS + 1))
 
 
-@pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_repro_goes_on_and_locks_what_an_uninterrupted_one_locks(what, tmp_path):
-    clone = Clone(tmp_path)
-    text = clone.read("params.yaml")
-    short = "glow:\n  lr:\n  muon_lr: 0.01\n  weight_decay: 0.1\n  batch_size:\n  epochs: 2\n"
-    assert text.count(short) == 1
-    clone.write("params.yaml", text.replace(short, short.replace("epochs: 2", "epochs: 6")))
-    clone.dvc("repro", "preprocess")
-    command = [sys.executable, "-m", "dvc", "repro", "train_glow"]
-    with open(tmp_path / "log", "w") as log:
+def killed_after_an_epoch(clone, what):
+    """Send a signal to a `dvc repro train_glow` and all it has started, once another epoch is complete; what it printed."""
+
+    def states():
+        return {path: path.stat().st_mtime_ns for path in clone.folder.glob("data/trainings/*/state.safetensors")}
+
+    before, log = states(), clone.folder / "log"
+    with log.open("w") as file:
         process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment(warmed=False), stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-m", "dvc", "repro", "train_glow"],
+            cwd=clone.folder,
+            env=environment(warmed=False),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("data/trainings/*/state.safetensors")):
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+    while states() == before:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.01)
     os.killpg(process.pid, what)
     assert process.wait(timeout=60) != 0
     assert "train_glow" not in clone.read("dvc.lock")
+    return log.read_text()
+
+
+def test_a_killed_repro_goes_on_and_locks_what_an_uninterrupted_one_locks(tmp_path):
+    clone = Clone(tmp_path)
+    text = clone.read("params.yaml")
+    short = "glow:\n  lr:\n  muon_lr: 0.01\n  weight_decay: 0.1\n  batch_size:\n  epochs: 2\n"
+    assert text.count(short) == 1
+    clone.write("params.yaml", text.replace(short, short.replace("epochs: 2", "epochs: 9")))
+    clone.dvc("repro", "preprocess")
+    assert "going on" not in killed_after_an_epoch(clone, signal.SIGKILL)
+    assert "going on after epoch" in killed_after_an_epoch(clone, signal.SIGINT)
     output = clone.dvc("repro", "train_glow")
     assert "going on after epoch" in output
     assert ran(output) == {"train_glow"}

@@ -142,12 +142,12 @@ def described(found: list[Picture], wanted: tuple[int, int] | None, values: dict
 
 
 def smallest(images: int, fraction: float, scored: int) -> float:
-    """The smallest rate of false alarms that can be told by a fraction of so many training images, rounded up."""
+    """The smallest rate of false alarms that can be resolved by a fraction of so many training images, rounded up."""
     return counts.rounded_up(counts.smallest_rate(counts.calibrating(min(counts.held_out(images, fraction), scored))))
 
 
 def rates(count: int, values: dict[str, Any]) -> tuple[str, str]:
-    """The smallest rate of false alarms that so many pictures can tell, and an option of DVC without which they are refused."""
+    """The smallest rate of false alarms that so many pictures resolve, and an option of DVC without which they are refused."""
     images, fraction, scored = counts.of_pictures(count), values["preprocess"]["validation_fraction"], values["score"]["images"]
     option = ""
     if counts.held_out(images, fraction) < counts.LEAST:
@@ -160,7 +160,7 @@ def rates(count: int, values: dict[str, Any]) -> tuple[str, str]:
         parts.append(f"{counts.RATE:g} takes {needed:,} pictures, {needed - count:,} more")
         larger = min(counts.fraction_for(held, images) or MOST, MOST)
         if (tried := smallest(images, larger, scored)) < least:
-            parts.append(f"preprocess.validation_fraction {larger:g} tells {tried:g}")
+            parts.append(f"preprocess.validation_fraction {larger:g} resolves {tried:g}")
     if scored < held:
         parts.append(f"{counts.RATE:g} takes score.images {held}")
     return "; ".join(parts), option
@@ -174,7 +174,8 @@ def duration(values: dict[str, Any], name: str) -> str:
         return ""
     ours = values["own"][name]
     minutes = training_minutes(trainings(values, name), (ours["channels"], ours["height"], ours["width"]))
-    much = f"{minutes / 60.0:.0f} hours" if minutes >= 90.0 else f"{math.ceil(minutes)} minutes"
+    number = math.ceil(minutes)
+    much = f"{minutes / 60.0:.0f} hours" if minutes >= 90.0 else f"{number} minute{'s' if number > 1 else ''}"
     return f", which takes about {much} on this machine"
 
 
@@ -241,17 +242,18 @@ def add(name: str, source: Path, asked: str | None, link: bool) -> int:
     text = before
     for section in ("own", "benchmarks"):
         text = entries.added(text, section, name, after[section][name])
+    takes = duration(after, name)  # before anything is changed
     partial = folder.with_name(f".{name}.partial")
     shape = pictures.Shape(entry["channels"], entry["height"], entry["width"])
     with entries.temporary(partial), entries.changed(before, text, after, partial, folder):
         alike = bring(found, source, partial, link, shape)
     rate, option = rates(len(found), values)
     print(f"{shown(source)}: {len(found)} pictures")
-    for line in (*summary(found, faults, alike), f"rates of false alarms that a detector can tell: {rate}"):
+    for line in (*summary(found, faults, alike), f"rates of false alarms that a detector can resolve: {rate}"):
         print(f"  {line}")
     print(f"{folder}: {'links to' if link else 'copies of'} the pictures")
     for section in ("own", "benchmarks"):
         print(f"{params.FILE}, {section}: {name}: {entries.flow(after[section][name])}")
-    print(f"To train a detector{duration(after, name)}:")
+    print(f"To train a detector{takes}:")
     print(f"  dvc exp run -S 'run=[{entries.word(name)}]'{option}")
     return 0

@@ -188,13 +188,13 @@ def load(file: Path | None, benchmark: str | None, models: list[str] | None = No
 
 
 def told(detector: "Detector", name: str, value: float | None, group: int = 1) -> float:
-    """A rate, of false alarms or discoveries: the one asked for by an option, or 0.05, or the least that can be told."""
+    """A rate, of false alarms or discoveries: the one asked for by an option, or 0.05, or the least that can be resolved."""
     wanted, n = counts.RATE if value is None else value, len(detector.calibration.levels)
     least, reason = detector.least_rate(), detector.too_small(wanted)
     ways = "ask for another, or hold out more images (preprocess.validation_fraction) and train again"
     if group > 1:
         least, ways = decisions.least_group_rate(group, n), "ask for another"
-        reason = f"groups of {group} and {n} calibration images cannot tell rates below {counts.rounded_up(least)}"
+        reason = f"groups of {group} and {n} calibration images cannot resolve rates below {counts.rounded_up(least)}"
     if least <= wanted:
         return wanted
     if value is not None:

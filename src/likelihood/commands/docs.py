@@ -223,7 +223,7 @@ def pages() -> dict[Path, str]:
         **{path: rewritten(path, found) for path, found in blocks.items()},
         Path(".dvc/plots/page.html"): plots_page(),
         DOCS / "results.md": page(results, of_variants),
-        DOCS / "scores.md": scorepage.page(scored, seeds, ranking, entries),
+        DOCS / "scores.md": scorepage.page(scored, seeds, ranking, entries, measured("scores")),
         DOCS / "claims.md": claimpage.page(shown),
     }
 

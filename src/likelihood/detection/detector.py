@@ -95,7 +95,7 @@ class Detector:
                 images there are; by default each has its own number, that of params.yaml for grey or colour images.
             seed: of everything that is drawn; the same call with the same versions gives the same detector.
             held_out: share of the images that are not trained on; 0.1 by default (`preprocess.validation_fraction`). Half of them
-                calibrate, but at most 1,000 (half of `score.images`): with n that do, no rate below 1 / (n + 1) can be told.
+                calibrate, but at most 1,000 (half of `score.images`): with n that do, no rate below 1 / (n + 1) can be resolved.
             trained_on: what the images are, for reports and for the card of the file.
             folder: where the state after every epoch is kept, so that the same call goes on after the last complete epoch of one
                 that was interrupted; made if it is not there. By default nothing is kept.
@@ -253,7 +253,7 @@ class Detector:
 
     def least_rate(self) -> float:
         """The smallest rate of false alarms that the calibration images can resolve."""
-        return 1.0 / (1 + len(self.calibration.levels))
+        return counts.smallest_rate(len(self.calibration.levels))
 
     def other_codecs(self) -> list[str]:
         """The codecs whose version here differs from the one that the calibration used."""
@@ -302,10 +302,10 @@ class Detector:
         return pd.concat([self._table(batch, wanted) for batch in batches(x, self.shape)], ignore_index=True)
 
     def too_small(self, rate: float) -> str:
-        """Why the calibration images cannot tell a rate of false alarms; nothing where they can."""
+        """Why the calibration images cannot resolve a rate of false alarms; nothing where they can."""
         if (least := self.least_rate()) <= rate:
             return ""
-        reason = f"{len(self.calibration.levels)} calibration images cannot tell rates below {counts.rounded_up(least)}"
+        reason = f"{len(self.calibration.levels)} calibration images cannot resolve rates below {counts.rounded_up(least)}"
         return f"{reason}, and {rate:g} takes {counts.for_rate(rate)} held-out images"
 
     def _threshold(self, rate: float) -> float:

@@ -130,10 +130,9 @@ def step_seconds(model: LikelihoodModel, x: np.ndarray, loop: dict[str, Any], ro
     """Median seconds of so many training steps here, on batches of the uint8 images x (N, C, H, W)."""
     one = dataclasses.replace(schedule_of(loop, seed=0), epochs=1, epoch_images=loop["batch_size"])
     times = []
-    for number in range(rounds + 1):
+    for _ in range(rounds + 1):
+        # Not initialised from the images: they may be too few for it, and no step takes longer without.
         training = Training(Fabric(accelerator=measure.device().type, devices=1), model, x, x[:1], one)
-        if not number:
-            training.initialize()
         network, *optimizers = training.fabric.setup(training.model, *training.optimizers.values())
         start = time.perf_counter()
         training.epoch(network, optimizers, 1)

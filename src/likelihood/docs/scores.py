@@ -9,7 +9,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.common.params import MODELS
-from likelihood.docs import markdown
+from likelihood.docs import markdown, tables
 from likelihood.figures.titles import model_title, score_title, set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
@@ -112,12 +112,15 @@ def seeds_table(found: pd.DataFrame) -> str:
     return head + markdown.table("llrrrr", ("score", "out-set", "seeds", "AUROC", "smallest", "largest"), rows)
 
 
-def page(table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any]) -> str:
-    """docs/scores.md."""
+def page(
+    table: pd.DataFrame, seeds: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any], timing: dict[str, Any]
+) -> str:
+    """docs/scores.md; `timing` is what bench/scores.json has."""
     parts = [
         "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) explains how they are"
         " compared. Written by `likelihood docs` from `metrics/scores.csv`, `metrics/ranking.json` and"
-        " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`.",
+        " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`. Seconds are from the pixels to"
+        f" the score, of {timing['images']} images on {tables.machine(timing)} ([scores.py](../bench/scores.py)).",
         "## By the worst far pair\n\n" + ranked(table, ranking, entries, None),
     ]
     for benchmark, found in table.groupby("benchmark", sort=False):

@@ -17,13 +17,14 @@ from likelihood.settings.schema import ANALYSES, at, families, parameters, words
 RESERVED = ("train", "val", "test", "samples", "bits_per_dim", "binary_bits_per_dim")
 TAKEN = ("claims", "detectors", "scores")  # and beside the benchmarks
 BINARISED = tuple(f"{model}_binarised" for model in MODELS)
-BESIDE = ("all", "none", "images", "tables", "figures", "contact", *MODELS, *BINARISED, *ANALYSES)  # and beside the variants
+ROWS = ("all", "none", "images", "tables", "figures", "contact")
+BESIDE = (*ROWS, *MODELS, *BINARISED, *ANALYSES)  # and beside the variants
 LONGEST = 200  # characters of a message that are the user's own
 
 
 def check(values: dict[str, Any]) -> None:
     """Raise InputError at the first value that is not allowed, naming its key, the value and what is allowed."""
-    taken = next((name for name in families() if name in (*BESIDE[:6], *TAKEN, *sections()) and name not in MODELS), None)
+    taken = next((name for name in families() if name in (*ROWS, *TAKEN, *sections()) and name not in MODELS), None)
     if taken:
         raise InputError(f"src/likelihood/models/{taken}: {taken!r} has a meaning of its own; give the family another name")
     try:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from likelihood.commands import docs as readme
+from likelihood.commands import docs
 from tests.helpers import ROOT, table_rows
 
 PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "data/own/README.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -18,7 +18,7 @@ def test_a_pair_that_comes_again_shows_only_what_its_benchmark_changes():
     summary = {model: {**ROW, "mnist": FOUND} for model in ("vae", "glow")} | {"images": {"mnist": 5000}}
     entry = {"in": "fashion_mnist", "out": ["mnist", "noise"], "vae": {"lr": 0.1}, "glow": {}}
     again = {**entry, "glow": {"coupling": "additive"}}
-    rows = table_rows(readme.overview({"one": (entry, summary), "two": (again, summary)}))
+    rows = table_rows(docs.overview({"one": (entry, summary), "two": (again, summary)}))
     assert [row[2] for row in rows] == ["VAE", "Glow", "Glow, coupling additive"]
     assert rows[0] == ["Fashion-MNIST", "MNIST", "VAE", "5,000", "≤ 3.000", "≤ 3.100", "≤ 2.000", "0.100 [0.050, 0.150]", ""]
     assert rows[1][-1] == "2.958 / 1.833"  # the paper's Glow is set beside ours of the same kind only
