@@ -176,8 +176,8 @@ class Clone(Workspace):
         self.named().commit()
 
 
-def shipped(folder, benchmark):
-    """A folder with what the repository carries of a benchmark's detector, at its place."""
+def shipped(folder, benchmark, variant=None):
+    """A folder with what the repository carries of a benchmark's detector, and of a variant's, at its place."""
     for name in ("params.yaml", "dvc.lock"):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "metrics", folder / "metrics")
@@ -185,6 +185,7 @@ def shipped(folder, benchmark):
     wanted = [
         f"data/detectors/{benchmark}",
         *(f"data/models/{benchmark}/{model}/best.safetensors" for model in params.MODELS),
+        *([f"data/detectors/{benchmark}.{variant}", f"data/models/{benchmark}/{variant}"] if variant else []),
     ]
     for path in wanted:
         stored = ROOT / "shipped/files/md5" / outs[path][:2] / outs[path][2:]

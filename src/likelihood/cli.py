@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     line = "likelihood export fashion_mnist -o fashion_mnist.detector"
     export = add("export", "write a benchmark's detector to one file, to be used anywhere", example(line), whole)
     export.add_argument("benchmark", metavar="BENCHMARK", help="a name under benchmarks: in params.yaml, trained or pulled")
+    export.add_argument("--model", metavar="VARIANT", help="a name under variants: in params.yaml; the three models by default")
     export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write, .detector")
     line = "likelihood add holidays ~/Pictures/holidays --size 32x48"
     added = add("add", "make a folder of pictures a data set and a benchmark of one's own", example(line), ADD)

@@ -13,6 +13,9 @@ from PIL import Image
 from likelihood import cli
 from likelihood.commands import detect, export
 from likelihood.common.errors import InputError
+from likelihood.detection import archive
+from likelihood.detection.detector import Detector
+from tests.clone import shipped
 from tests.helpers import ROOT, files, git
 
 
@@ -50,6 +53,21 @@ def test_what_does_not_load_is_not_exported_and_the_older_file_stays(committed, 
     for name, message in (("f.zip", r"f\.zip must end in \.detector"), ("no/f.detector", "no is not a folder: make it first")):
         with pytest.raises(InputError, match=message):
             run(export, "fashion_mnist", "-o", tmp_path / name)
+
+
+def test_a_variant_s_detector_is_exported_with_what_was_measured_of_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(shipped(tmp_path, "fashion_mnist", "glow_additive"))
+    assert run(export, "fashion_mnist", "--model", "glow_additive", "-o", "g.detector") == 0
+    card = json.loads(archive.read(tmp_path / "g.detector")[1][archive.CARD])
+    assert card["metrics"]["score"] == "glow_additive.code_kde"
+    assert card["metrics"]["bits_per_dim"].keys() == {"glow_additive"}
+    assert {row["out"] for row in card["metrics"]["detection"]} == {"mnist_5k", "noise", "constant"}
+    noise = np.random.default_rng(0).integers(0, 256, (2, 1, 28, 28), dtype=np.uint8)
+    alone = Detector.load("g.detector").p_values(noise)
+    np.testing.assert_array_equal(alone, Detector.load(".", "fashion_mnist", models="glow_additive").p_values(noise))
+    for model, message in (("glow", "--model is glow: only a variant has a detector"), ("glo", "has no model 'glo'")):
+        with pytest.raises(InputError, match=message):
+            run(export, "fashion_mnist", "--model", model, "-o", "h.detector")
 
 
 def test_the_card_names_the_commit_of_the_lock_unless_it_has_changed(tmp_path):

@@ -142,7 +142,7 @@ def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]], of_variants:
 are in [scores.md](scores.md). Rows of variants of several seeds are means over seeds. Written by `likelihood docs`
 from `metrics/`.
 
-## Every pair of natural sets
+## Every pair of sets of pictures
 
 {overview(results)}
 

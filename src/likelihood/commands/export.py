@@ -1,4 +1,4 @@
-"""`likelihood export`: write a benchmark's detector to one file, with a card that says what it is."""
+"""`likelihood export`: write the detector of a benchmark, or of a variant, to one file, with a card that says what it is."""
 
 import argparse
 import contextlib
@@ -11,12 +11,13 @@ import pandas as pd
 from likelihood.commands.audit import output
 from likelihood.commands.detect import load, project
 from likelihood.common.errors import InputError
+from likelihood.common.params import MODELS
 from likelihood.data import base as data
 from likelihood.detection import archive
 from likelihood.evaluation.results import ALL_MODELS, row_name
 from likelihood.figures.titles import set_title
 
-SCORE = "code_kde"  # of all models, the one that flags by default
+SCORE = "code_kde"  # the one that flags by default
 
 
 def table(path: Path, **values: str) -> pd.DataFrame:
@@ -38,15 +39,19 @@ def metrics(root: Path, benchmark: str, models: dict[str, dict[str, Any]]) -> di
 
     `models` are those of its detector.json. Raises InputError where a file of results is missing.
     """
-    summary = json.loads(_here(root / "metrics" / benchmark / "ood" / "metrics.json").read_text(encoding="utf-8"))
-    alarms = table(root / "metrics" / "detectors" / f"{benchmark}.csv", model=ALL_MODELS, score=SCORE)
-    found = table(root / "metrics" / "scores" / f"{benchmark}.csv", model=ALL_MODELS, score=SCORE)
+    folder, variant = root / "metrics", next((name for name in models if name not in MODELS), None)
+    judging = variant or ALL_MODELS
+    likely = folder / benchmark / (f"variants/{variant}.json" if variant else "ood/metrics.json")
+    summary = json.loads(_here(likely).read_text(encoding="utf-8"))
+    alarms = table(folder / "detectors" / f"{benchmark}{f'.{variant}' if variant else ''}.csv", model=judging, score=SCORE)
+    scored = folder / "scores" / (f"{benchmark}/{variant}/scores.csv" if variant else f"{benchmark}.csv")
+    found = table(scored, model=judging, score=SCORE)
     likelihoods: dict[str, dict[str, dict[str, float]]] = {}
     for model, facts in models.items():
-        row, unit = row_name(model, facts), facts["unit"]
+        row, unit = variant or row_name(model, facts), facts["unit"]
         likelihoods.setdefault(unit, {})[row] = {name: summary[row][unit][name] for name in ("train", "test")}
     return {
-        "score": f"{ALL_MODELS}.{SCORE}",
+        "score": f"{judging}.{SCORE}",
         **likelihoods,
         "false_alarms": alarms.to_dict("records"),
         "detection": found.to_dict("records"),
@@ -85,7 +90,9 @@ def members(root: Path, benchmark: str, loaded: dict[str, bytes]) -> dict[str, b
 def run(arguments: argparse.Namespace) -> int:
     """Write the file; the exit status."""
     with archive.Written(arguments.output) as file:
-        detector = load(None, arguments.benchmark)  # what does not load is not exported
+        if arguments.model in MODELS:
+            raise InputError(f"--model is {arguments.model}: only a variant has a detector apart from the three models'")
+        detector = load(None, arguments.benchmark, arguments.model and [arguments.model])  # what does not load is not exported
         file.content = archive.packed(members(project(), arguments.benchmark, detector.members))
     print(f"{arguments.output}: {len(file.content) / 1e6:.1f} MB")
     return 0

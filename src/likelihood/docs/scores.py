@@ -58,7 +58,7 @@ def mean_and_deviation(row: Any) -> str:  # noqa: ANN401
 def ensembles(
     table: pd.DataFrame, seeds: pd.DataFrame, likelihoods: pd.DataFrame, entries: dict[str, Any], made: Collection[str]
 ) -> str:
-    """The Markdown table of models of several seeds, on all natural pairs."""
+    """The Markdown table of models of several seeds, on all pairs of sets of pictures."""
     heads = ("trained on", "out-set", "model", "bits/dim test", "bits/dim out-set", "AUROC of −log p", "[95 %] over images")
     rows = []
     cells = table.set_index(["benchmark", "model", "score", "out"])
@@ -76,7 +76,7 @@ def ensembles(
 
 
 def close_table(table: pd.DataFrame, entries: dict[str, Any], made: Collection[str]) -> str:
-    """The Markdown table of near pairs, and of natural ones for development: AUROC of -log p, and the best of all scores."""
+    """The Markdown table of near pairs, and of those of pictures for development: AUROC of -log p, and the best of all scores."""
     plain = [(model, "log_prob") for model in MODELS]
     heads = ("trained on", "out-set", "use", *(f"−log p, {model_title(model)}" for model, _ in plain))
     rows = []
