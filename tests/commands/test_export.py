@@ -65,7 +65,11 @@ def test_a_variant_s_detector_is_exported_with_what_was_measured_of_it(tmp_path,
     noise = np.random.default_rng(0).integers(0, 256, (2, 1, 28, 28), dtype=np.uint8)
     alone = Detector.load("g.detector").p_values(noise)
     np.testing.assert_array_equal(alone, Detector.load(".", "fashion_mnist", models="glow_additive").p_values(noise))
-    for model, message in (("glow", "--model is glow: only a variant has a detector"), ("glo", "has no model 'glo'")):
+    for model, message in (
+        ("glow", "--model is glow: only a variant has a detector"),
+        ("glo", "has no model 'glo'"),
+        ("vae_bernoulli", r"fashion_mnist\.vae_bernoulli is not here: run `likelihood pull fashion_mnist` where it is shared"),
+    ):
         with pytest.raises(InputError, match=message):
             run(export, "fashion_mnist", "--model", model, "-o", "h.detector")
 

@@ -26,7 +26,7 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 
-from likelihood.common import counts, images
+from likelihood.common import counts, images, params
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.common.units import bits_per_dim
@@ -199,8 +199,14 @@ class Detector:
                 raise InputError(f"{chosen[0]} is several models of different seeds, which are no detector: name another")
             chosen = chosen or list(facts["models"])
             for model in chosen:
-                if model not in facts["models"]:
-                    raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
+                if model in facts["models"]:
+                    continue
+                if model in params.load(root / params.FILE).get("variants", {}) and len(chosen) == 1:
+                    raise InputError(
+                        f"{folder}.{model} is not here: run `likelihood pull {benchmark}` where it is shared, or name it under"
+                        f" `run_variants` in params.yaml, as {model}, and run `dvc repro`"
+                    )
+                raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
             found = cls({}, facts, Calibration.load(folder, chosen), trained_on)
             found.other_codecs(), found.calibration.levels[found.names]  # a KeyError where one is unknown
             parts = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
