@@ -8,8 +8,9 @@ Reads metrics/scores/, also of benchmarks that are not enabled. Writes
     plots/scores            the heat map, without the scores of variants alone
 
 A pair of data sets is for development, where scores may be chosen, or for a test, where they must not be: `use` is development,
-far or near. For development are pairs with a made set, as noise and constant images are, and DEVELOPMENT; near are NEAR, whose
-sets are alike, and all others are far. A pair counts once, even where several benchmarks have it, which differ in their models.
+far or near. For development are pairs with a made set, as noise and constant images are, and those that `rank` of params.yaml
+lists; it also lists near ones, whose sets are alike, and all others are far. A pair counts once, even where several benchmarks
+have it, which differ in their models.
 """
 
 import json
@@ -28,8 +29,6 @@ from likelihood.figures.titles import score_title
 
 TABLES = Path("metrics/scores")
 USES = ("far", "near", "development")  # of pairs, as they stand in the figure
-DEVELOPMENT = {("fashion_mnist", "mnist_5k"), ("fashion_mnist", "mnist"), ("mnist", "fashion_mnist"), ("mnist_low", "mnist_high")}
-NEAR = {("fashion_tops", "fashion_other"), ("cifar10_animals", "cifar10_vehicles"), ("cifar10", "cifar100")}
 DPI = 130
 
 
@@ -52,11 +51,11 @@ def pairs(table: pd.DataFrame, inside: dict[str, str]) -> list[tuple[str, str]]:
     return [(benchmark, out) for (_, out), benchmark in first.items()]
 
 
-def use_of(inside: str, out: str) -> str:
-    """What a pair of data sets is used for: one of USES."""
-    if not data.natural(out) or (inside, out) in DEVELOPMENT:
+def use_of(inside: str, out: str, listed: dict[str, dict[str, list[str]]]) -> str:
+    """What a pair of data sets is used for, one of USES; `listed` has the out-sets of `development` and `near` by in-set."""
+    if not data.natural(out):
         return "development"
-    return "near" if (inside, out) in NEAR else "far"
+    return next((use for use, found in listed.items() if out in found.get(inside, [])), "far")
 
 
 def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
@@ -78,7 +77,7 @@ def main() -> None:
     values = params.load()
     table = collect(values)
     inside = {name: entry["in"] for name, entry in values["benchmarks"].items()}
-    uses = [use_of(inside[row.benchmark], row.out) for row in table.itertuples()]
+    uses = [use_of(inside[row.benchmark], row.out, values["rank"]) for row in table.itertuples()]
     table.insert(table.columns.get_loc("out") + 1, "use", uses)
     used = dict(zip(zip(table["benchmark"], table["out"], strict=True), uses, strict=True))
     shown = {use: [pair for pair in pairs(table, inside) if used[pair] == use] for use in USES}

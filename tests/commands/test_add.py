@@ -482,6 +482,10 @@ def used_by_a_claim(text):
     return text.replace(b"    cifar10:\n    - svhn\n", b"    cifar10:\n    - svhn\n    - mine\n")
 
 
+def used_by_the_rank(text):
+    return text.replace(b"    - cifar100\n", b"    - cifar100\n    - mine\n")
+
+
 def not_there(text):
     return text.replace(b"mine", b"yours")
 
@@ -491,6 +495,7 @@ def not_there(text):
     [
         (used_by_a_benchmark, r"^params\.yaml: benchmarks\.fashion_mnist would lack mine: change that first$"),
         (used_by_a_claim, r"^params\.yaml: claims\.pairs\.cifar10 would lack mine: change that first$"),
+        (used_by_the_rank, r"^params\.yaml: rank\.near\.cifar10 would lack mine: change that first$"),
         (not_there, r"^params\.yaml: own has no 'mine' to be removed; it has yours$"),
     ],
 )

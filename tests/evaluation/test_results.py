@@ -14,10 +14,11 @@ from sklearn.metrics import roc_auc_score
 
 import rank
 from likelihood import scores
-from likelihood.data import base as data
+from likelihood.common import params
 from likelihood.evaluation import metrics, results
 from likelihood.scores import complexity
 from likelihood.scores.density import gaussian, kde, one_class_svm, whitening
+from tests.helpers import ROOT
 
 
 def sample(n, low, high, seed):
@@ -174,12 +175,19 @@ def test_the_gaussian_stands_more_statistics_than_images_and_those_that_do_not_v
     assert score(far).min() > np.median(score(near))
 
 
+def listed(folder, **uses):
+    """Write a params.yaml with one benchmark, whose pairs have these uses."""
+    toy = {"in": "fashion_mnist", "out": ["notmnist", "noise"]}
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump({"benchmarks": {"toy": toy}, "rank": {"development": {}, "near": {}} | uses})
+    )
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder with the tables of two benchmarks, one of which params.yaml has not."""
     names = {"toy": ["notmnist", "noise"], "gone": ["notmnist"]}
-    params = {"benchmarks": {"toy": {"in": "fashion_mnist", "out": names["toy"]}}}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    listed(tmp_path)
     (tmp_path / "metrics/scores").mkdir(parents=True)
     for name, outs in names.items():
         samples = {**SAMPLES, "notmnist": SAMPLES["far"], "noise": SAMPLES["near"]}
@@ -191,17 +199,15 @@ def project(tmp_path, monkeypatch):
 
 
 def test_a_pair_is_far_unless_it_is_listed_or_its_out_set_made():
-    for listed in (*rank.DEVELOPMENT, *rank.NEAR):
-        assert set(listed) <= set(data.names()), listed
-    assert rank.use_of("fashion_mnist", "mnist") == rank.use_of("cifar10", "noise") == "development"
-    assert rank.use_of("cifar10", "cifar100") == "near"
-    assert rank.use_of("fashion_mnist", "notmnist") == rank.use_of("mine", "holidays") == "far"
+    found = params.load(ROOT / "params.yaml")["rank"]
+    assert rank.use_of("fashion_mnist", "mnist", found) == rank.use_of("cifar10", "noise", found) == "development"
+    assert rank.use_of("cifar10", "cifar100", found) == "near"
+    assert rank.use_of("fashion_mnist", "notmnist", found) == rank.use_of("mine", "holidays", found) == "far"
 
 
 @pytest.mark.parametrize("use", ["far", "near", "development"])
-def test_the_uses_of_pairs_are_ranked_apart(project, monkeypatch, use):
-    monkeypatch.setattr(rank, "DEVELOPMENT", {("fashion_mnist", "notmnist")} if use == "development" else set())
-    monkeypatch.setattr(rank, "NEAR", {("fashion_mnist", "notmnist")} if use == "near" else set())
+def test_the_uses_of_pairs_are_ranked_apart(project, use):
+    listed(project, **({} if use == "far" else {use: {"fashion_mnist": ["notmnist"]}}))
     rank.main()
     table = pd.read_csv("metrics/scores.csv")
     assert dict(zip(table["out"], table["use"], strict=True)) == {"notmnist": use, "noise": "development"}

@@ -155,6 +155,7 @@ RERUNS = [
     ("  images: 20\n", "  images: 19\n", ANALYSED),
     ("bootstrap: 100", "bootstrap: 200", {"evaluate", *COMPARED, *EVALUATED}),
     ("bins: 80", "bins: 40", {"plot", *COMPARED}),
+    ("    mnist_low:\n    - mnist_high\n", "", {"rank"}),
     ("    - constant\nvariants", "variants", {"download", "evaluate", "plot", "rank", *COMPARED, *EVALUATED}),
     ("    lr: 0.01\n", "    lr: 0.003\n", set()),  # of colour
 ]  # fmt: skip

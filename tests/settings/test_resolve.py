@@ -60,6 +60,8 @@ TABLE = [
     ("score.images", 100, every("scoring") | analyses(*GREY, *COLOUR)),
     ("claims.images", 100, analyses(*GREY, *COLOUR)),
     ("claims.pairs", {}, set()),
+    ("rank.near", {}, set()),
+    ("rank.development", {}, set()),
     ("evaluate.images", 100, analyses(*GREY, *COLOUR)),
     ("evaluate.bootstrap", 100, set()),
     ("plot.bins", 41, set()),

@@ -16,7 +16,12 @@ from likelihood.settings import checks
 
 def uses(values: dict[str, Any], name: str) -> list[str]:
     """The keys of params.yaml that name a set, but for the benchmark that was added with it."""
-    pairs = [f"claims.pairs.{key}" for key, out in values["claims"]["pairs"].items() if name in (key, *out)]
+    pairs = [
+        f"{key}.{in_set}"
+        for key, found in checks.pairs(values).items()
+        for in_set, out in found.items()
+        if name in (in_set, *out)
+    ]
     benchmarks = [key for key, entry in values["benchmarks"].items() if name in (entry["in"], *entry["out"])]
     return [f"benchmarks.{key}" for key in benchmarks if key != name or values["benchmarks"][key]["in"] != name] + pairs
 

@@ -59,10 +59,20 @@ def check(values: dict[str, Any]) -> None:
             raise InputError(f"params.yaml: variants.{name}.seeds holds {values['seed']}, {own_seeds}")
     for name in values["benchmarks"]:
         benchmark(name, values)
-    for in_set, out in values["claims"]["pairs"].items():
-        known("claims.pairs", in_set, values)
-        for one in out:
-            known(f"claims.pairs.{in_set}", one, values)
+    for key, found in pairs(values).items():
+        for in_set, out in found.items():
+            known(key, in_set, values)
+            for one in out:
+                known(f"{key}.{in_set}", one, values)
+    for in_set, out in values["rank"]["near"].items():
+        if both := set(out) & set(values["rank"]["development"].get(in_set, [])):
+            raise InputError(f"params.yaml: rank.near.{in_set} has {min(both)}, and so has rank.development: a pair has one use")
+
+
+def pairs(values: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """Every list of pairs of data sets, out-sets by in-set, by its key in params.yaml."""
+    uses = {f"rank.{use}": found for use, found in values["rank"].items()}
+    return {"claims.pairs": values["claims"]["pairs"], **uses}
 
 
 def sections() -> tuple[str, ...]:

@@ -97,6 +97,13 @@ class Claims(Section):
     pairs: dict[str, Names]
 
 
+class Rank(Section):
+    """The pairs of data sets that are for development, and the near ones; all others are far."""
+
+    development: dict[str, Names]
+    near: dict[str, Names]
+
+
 class Evaluate(Section):
     """Detection metrics."""
 
@@ -187,6 +194,7 @@ def parameters() -> type[Section]:
         colour=(_section("colour", {}, changes), ...),
         score=(Score, ...),
         claims=(Claims, ...),
+        rank=(Rank, ...),
         evaluate=(Evaluate, ...),
         plot=(Plot, ...),
     )
