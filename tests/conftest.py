@@ -80,9 +80,10 @@ LONG = (
 # Files that take minutes, so that no process is left with one at the end, and the first makes the small pipeline while the second
 # does what needs none.
 FIRST = [
-    "pipeline/test_pipeline.py", "training/test_resume.py", "models/test_models.py", "training/test_processes.py",
-    "wrong/test_wrong.py", "pipeline/test_lock.py", "commands/test_sweep.py", "pipeline/test_remotes.py", "models/test_terms.py",
-    "pipeline/test_own_pipeline.py", "pipeline/test_extend.py", "pipeline/test_checkout.py",
+    "pipeline/test_pipeline.py", "training/test_resume.py", "wrong/test_wrong.py", "pipeline/test_lock.py",
+    "training/test_processes.py", "commands/test_sweep.py", "pipeline/test_remotes.py", "pipeline/test_extend.py",
+    "pipeline/test_own_pipeline.py", "commands/test_add.py", "pipeline/test_checkout.py", "models/test_models.py",
+    "pipeline/test_page.py", "bench/test_bench.py", "commands/test_detect.py", "detection/test_fit.py",
 ]  # fmt: skip
 
 

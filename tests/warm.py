@@ -27,7 +27,7 @@ LIBRARIES = [
     "dvc.cli.parser", "dvc.repo.experiments", "dvc.repo.reproduce", "dvc.repo.status", "dvclive", "imagecodecs",
     "lightning_fabric", "matplotlib.figure", "mlxtend.data", "pandas", "PIL.Image", "pyarrow.parquet", "pydantic", "rich.console",
     "safetensors.torch", "scipy.stats", "scmrepo.git", "sklearn.ensemble", "sklearn.metrics", "sklearn.neighbors", "sklearn.svm",
-    "torch", "torch.func", "tqdm", "yaml",
+    "torch", "torch.func", "torchvision.utils", "tqdm", "yaml",
 ]  # fmt: skip
 SHIM = """#!{python} -IS
 import os, socket, sys
