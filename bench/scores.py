@@ -53,12 +53,9 @@ class Measured(NamedTuple):
 def measured(measure: Callable[[Tensor], dict[str, Tensor]], x: np.ndarray, batch: int) -> Measured:
     """The statistics of images that `measure` gives, and their cost."""
     batches = torch.from_numpy(x).split(batch)
-    parts: list[dict[str, Tensor]] = []
-
-    def once() -> None:
-        parts[:] = [measure(part) for part in batches]
-
-    cost = seconds(once, len(x))
+    rounds: list[list[dict[str, Tensor]]] = []
+    cost = seconds(lambda: rounds.append([measure(part) for part in batches]), len(x))
+    parts = rounds[-1]
     return Measured(pd.DataFrame({key: torch.cat([part[key] for part in parts]).numpy() for key in parts[0]}), cost)
 
 

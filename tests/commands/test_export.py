@@ -68,7 +68,10 @@ def test_a_variant_s_detector_is_exported_with_what_was_measured_of_it(tmp_path,
     for model, message in (
         ("glow", "--model is glow: only a variant has a detector"),
         ("glo", "has no model 'glo'"),
-        ("vae_bernoulli", r"fashion_mnist\.vae_bernoulli is not here: run `likelihood pull fashion_mnist` where it is shared"),
+        (
+            "vae_bernoulli",
+            r"name fashion_mnist under `run` and vae_bernoulli under `run_variants` in params\.yaml, then run `dvc",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             run(export, "fashion_mnist", "--model", model, "-o", "h.detector")

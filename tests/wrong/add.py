@@ -72,9 +72,8 @@ def add_no_project(project):
 def add_read_only(project):
     project.holidays()
     (project.folder / "params.yaml").chmod(0o444)
-    code = (
-        "import sys; sys.modules['likelihood.detection.fit'] = None; from likelihood import cli; cli.main()"  # times no training
-    )
+    # Without what would time trainings.
+    code = "import sys; sys.modules['likelihood.detection.fit'] = None; from likelihood import cli; cli.main()"
     command = [sys.executable, "-c", code, "add", "mine", "holidays"]
     project.run(*unprivileged(), *command, PYTHONPATH=str(project.folder / "src"))
 

@@ -39,13 +39,13 @@ def metrics(root: Path, benchmark: str, models: dict[str, dict[str, Any]]) -> di
 
     `models` are those of its detector.json. Raises InputError where a file of results is missing.
     """
-    folder, variant = root / "metrics", next((name for name in models if name not in MODELS), None)
+    variant = next((name for name in models if name not in MODELS), None)
     judging = variant or ALL_MODELS
-    likely = folder / benchmark / (f"variants/{variant}.json" if variant else "ood/metrics.json")
-    summary = json.loads(_here(likely).read_text(encoding="utf-8"))
-    alarms = table(folder / "detectors" / f"{benchmark}{f'.{variant}' if variant else ''}.csv", model=judging, score=SCORE)
-    scored = folder / "scores" / (f"{benchmark}/{variant}/scores.csv" if variant else f"{benchmark}.csv")
-    found = table(scored, model=judging, score=SCORE)
+    likelihood = f"{benchmark}/variants/{variant}.json" if variant else f"{benchmark}/ood/metrics.json"
+    alarm = f"detectors/{benchmark}.{variant}.csv" if variant else f"detectors/{benchmark}.csv"
+    score = f"scores/{benchmark}/{variant}/scores.csv" if variant else f"scores/{benchmark}.csv"
+    summary = json.loads(_here(root / "metrics" / likelihood).read_text(encoding="utf-8"))
+    alarms, found = (table(root / "metrics" / name, model=judging, score=SCORE) for name in (alarm, score))
     likelihoods: dict[str, dict[str, dict[str, float]]] = {}
     for model, facts in models.items():
         row, unit = variant or row_name(model, facts), facts["unit"]

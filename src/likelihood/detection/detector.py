@@ -190,8 +190,9 @@ class Detector:
     def _of_benchmark(cls, root: Path, benchmark: str, chosen: list[str]) -> "Detector":
         """The detector of a benchmark."""
         trained_on = declared(root, benchmark)["in"]
-        folder = root / "data" / "detectors" / (f"{benchmark}.{chosen[0]}" if cls.alone(root, benchmark, chosen) else benchmark)
-        with _reading(folder, benchmark):
+        variant = next((name for name in params.load(root / params.FILE)["variants"] if [name] == chosen), None)
+        folder = root / "data" / "detectors" / (f"{benchmark}.{variant}" if variant else benchmark)
+        with _reading(folder, benchmark, variant):
             facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
             if facts.keys() != archive.Facts.model_fields.keys():
                 raise InputError(f"{folder} was written by another version of this project: run `dvc repro`, or pull it again")
@@ -199,14 +200,8 @@ class Detector:
                 raise InputError(f"{chosen[0]} is several models of different seeds, which are no detector: name another")
             chosen = chosen or list(facts["models"])
             for model in chosen:
-                if model in facts["models"]:
-                    continue
-                if model in params.load(root / params.FILE).get("variants", {}) and len(chosen) == 1:
-                    raise InputError(
-                        f"{folder}.{model} is not here: run `likelihood pull {benchmark}` where it is shared, or name it under"
-                        f" `run_variants` in params.yaml, as {model}, and run `dvc repro`"
-                    )
-                raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
+                if model not in facts["models"]:
+                    raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
             found = cls({}, facts, Calibration.load(folder, chosen), trained_on)
             found.other_codecs(), found.calibration.levels[found.names]  # a KeyError where one is unknown
             parts = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
@@ -215,11 +210,6 @@ class Detector:
         parts |= {archive.WEIGHTS.format(model): path.read_bytes() for model, path in weights.items()}
         found.members = archive.complete(parts, {"trained_on": trained_on, **facts})
         return found
-
-    @staticmethod
-    def alone(root: Path, benchmark: str, models: list[str]) -> bool:
-        """Whether the models are one variant, which has a detector of its own."""
-        return len(models) == 1 and (root / "data" / "detectors" / f"{benchmark}.{models[0]}").is_dir()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file that `load` and `likelihood detect --detector` read, .detector, completely or not at all.
@@ -360,13 +350,14 @@ class Detector:
 
 
 @contextlib.contextmanager
-def _reading(folder: Path, benchmark: str) -> Iterator[None]:
+def _reading(folder: Path, benchmark: str, variant: str | None) -> Iterator[None]:
     """Make an InputError that names the folder, or the file that is missing, of what goes wrong while a detector is read."""
     try:
         yield
     except FileNotFoundError as error:
+        also = f" and {variant} under `run_variants`" if variant else ""
         raise InputError(
-            f"{error.filename} is not here: name {benchmark} under `run` in params.yaml, then run `dvc pull`,"
+            f"{error.filename} is not here: name {benchmark} under `run`{also} in params.yaml, then run `dvc pull`,"
             " or `dvc repro` to train it"
         ) from None
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
