@@ -166,9 +166,15 @@ def test_a_damaged_detector_is_one_sentence_that_names_its_folder(committed, tmp
     (place / file).write_bytes(damage((place / file).read_bytes()))
     with pytest.raises(InputError, match=rf"^{place} is damaged \(.+\): delete it and run `dvc checkout` or `dvc repro`$"):
         inspection.load(None, "fashion_mnist")
-    place.rename(f"{place}.vae")  # as one of a variant has its own
-    with pytest.raises(InputError, match=rf"^{tmp_path}/{place}\.vae is damaged"):
-        Detector.load(tmp_path, "fashion_mnist", ["vae"])
+
+
+def test_a_variants_damaged_detector_is_named_by_its_own_folder(committed, tmp_path):
+    place = tmp_path / "data/detectors/fashion_mnist.vae_bernoulli"
+    shutil.copy(committed / "params.yaml", tmp_path)
+    shutil.copytree(committed / "data/detectors/fashion_mnist", place)
+    (place / "detector.json").write_bytes(b"[]")
+    with pytest.raises(InputError, match=f"^{place} is damaged"):
+        Detector.load(tmp_path, "fashion_mnist", ["vae_bernoulli"])
 
 
 def test_a_detector_that_may_not_be_read_is_not_damaged(committed, tmp_path, monkeypatch):
