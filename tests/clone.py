@@ -43,20 +43,11 @@ SMALL = {
     "bootstrap: 1000": "bootstrap: 100",
     "seeds: [1, 2]": "seeds: [7]",
 }
-VARIANTS = ("glow_seeds", "pixelcnn_background", "pixelcnn_local", "glow_additive", "vae_bernoulli")
-ANALYSES = ("gradients", "vae_regret", "residuals", "glow_lid", "corruptions", "samples", "claims")
-EXTRAS = {  # what is off by default, some of it
-    "run_variants: []": "\n- ".join(("run_variants:", *VARIANTS)),
-    "run_analyses: []": "\n- ".join(("run_analyses:", *ANALYSES)),
+COARSE = {  # figures, most of whose time is for their pixels
+    "src/likelihood/figures/benchmark.py": "DPI = 150",
+    "src/evaluate_analysis.py": "DPI = 130",
+    "src/rank.py": "DPI = 130",
 }
-SEVERITIES = 2  # of each kind of corruption
-FEWER = [  # images of the analyses that would take minutes; no parameters, as nobody chooses them
-    ("src/likelihood/analyses/lid.py", "IMAGES = 200", "IMAGES = 3"),
-    ("src/likelihood/analyses/corruptions.py", "IMAGES = 200", "IMAGES = 10"),
-    ("src/likelihood/analyses/corruptions.py", "in enumerate(amounts, 1)", f"in enumerate(amounts[:{SEVERITIES}], 1)"),
-    ("src/analyse.py", "VALUES = 500 *", "VALUES = 20 *"),
-    ("src/analyse.py", "KNOWN = 500", "KNOWN = 60"),
-]
 
 
 def small_parameters():
@@ -161,17 +152,16 @@ class Workspace:
 class Clone(Workspace):
     """A clone of the committed and uncommitted tree, with its own parameters and an empty cache."""
 
-    def __init__(self, folder, extras=False):
+    def __init__(self, folder):
         super().__init__(folder)
         files = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
         for file in files:
             if (ROOT / file).is_file() and not file.startswith(("metrics/", "plots/", "shipped/")) and file != "dvc.lock":
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / file, folder / file)
-        self.write("params.yaml", replaced(small_parameters(), EXTRAS if extras else {}))
-        if extras:
-            for change in FEWER:
-                self.change(*change)
+        self.write("params.yaml", small_parameters())
+        for file, line in COARSE.items():
+            self.change(file, line, "DPI = 30")
         git("init", "-q", "-b", "main", cwd=folder)
         self.named().commit()
 

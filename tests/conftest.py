@@ -14,7 +14,7 @@ from likelihood.commands import export
 from likelihood.detection import archive
 from likelihood.detection.detector import Detector
 from tests.clone import Clone, Workspace, shipped
-from tests.helpers import ROOT
+from tests.helpers import ROOT, git
 
 # A shell that starts the tests in the background, or nohup, lets them ignore signals, and so all that they start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -47,6 +47,7 @@ def small(tmp_path_factory):
             clone = Clone(tmp_path_factory.mktemp("making"))
             clone.dvc("repro")
             clone.commit()
+            git("gc", "-q", cwd=clone.folder)  # it is copied a hundred times
             clone.folder.rename(folder)
     return Workspace(folder)
 
@@ -66,17 +67,6 @@ def exported(committed):
     return path
 
 
-SLOW = (
-    "pipeline/", "wrong/", "training/test_processes", "training/test_resume", "commands/test_sweep", "commands/test_detect",
-    "detection/test_fit",
-)  # fmt: skip
-LONG = (
-    "test_residuals_of_samples_are_uniform", "test_probabilities_of_a_tiny_discrete_space_sum_to_one",
-    "test_a_bound_lies_below_the_log_probability_and_rises_to_it", "test_the_notebook_runs_and_finds_what_it_says",
-    "test_either_side_of_a_comparison_works_in_a_process_of_its_own", "test_a_call_of_detect_is_timed_to_its_first_line",
-)  # fmt: skip
-
-
 # Files that take minutes, so that no process is left with one at the end, and the first makes the small pipeline while the second
 # does what needs none.
 FIRST = [
@@ -88,11 +78,9 @@ FIRST = [
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what runs pipelines, servers and browsers, trains or computes long; `make quick` leaves it out. Sort by FIRST."""
+    """What needs the small pipeline is slow, too: `make quick` leaves it out. Sort by FIRST."""
     for item in items:
-        place = str(item.path.relative_to(ROOT / "tests"))
-        quick = "no_format" in item.name or place == "pipeline/test_contracts.py"
-        if (place.startswith(SLOW) and not quick) or "small" in getattr(item, "fixturenames", ()) or item.name.startswith(LONG):
+        if "small" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
     places = {name: number for number, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(str(item.path.relative_to(ROOT / "tests")), len(FIRST)))

@@ -1,12 +1,13 @@
 """A Python that has imported the large libraries already: they take most of the time of a stage of a small pipeline.
 
-`folder()` has a `python` that runs a script, `-m likelihood.cli` or `-m dvc` in a fork of a process which has imported PyTorch,
+`folder()` has a `python` that runs a script, or a module of WARM, in a fork of a process which has imported PyTorch,
 DVC and the like, but nothing of this project; whatever else it is asked for is done by this Python itself. What runs there sees
 its own arguments, folder, environment and streams, and ends with its own status.
 """
 
 import atexit
 import functools
+import gc
 import importlib
 import io
 import json
@@ -24,14 +25,17 @@ import threading
 from pathlib import Path
 
 LIBRARIES = [
-    "dvc.cli.parser", "dvc.repo.experiments", "dvc.repo.reproduce", "dvc.repo.status", "dvclive", "imagecodecs",
-    "lightning_fabric", "matplotlib.figure", "mlxtend.data", "pandas", "PIL.Image", "pyarrow.parquet", "pydantic", "rich.console",
-    "safetensors.torch", "scipy.stats", "scmrepo.git", "sklearn.ensemble", "sklearn.metrics", "sklearn.neighbors", "sklearn.svm",
-    "torch", "torch.func", "torchvision.utils", "tqdm", "yaml",
+    "dvc.cachemgr", "dvc.cli.parser", "dvc.data_cloud", "dvc.output", "dvc.repo.data", "dvc.repo.experiments", "dvc.repo.fetch",
+    "dvc.repo.metrics.diff", "dvc.repo.params.diff", "dvc.repo.plots", "dvc.repo.reproduce", "dvc.repo.status", "dvclive",
+    "imagecodecs", "jinja2", "lightning_fabric", "matplotlib.backends.backend_agg", "matplotlib.figure", "mlxtend.data", "pandas",
+    "PIL.Image", "pyarrow.parquet", "pydantic", "rich.console", "safetensors.torch", "scipy.ndimage", "scipy.stats",
+    "scmrepo.git", "sklearn.ensemble", "sklearn.metrics", "sklearn.neighbors", "sklearn.svm", "torch", "torch.func",
+    "torchvision.utils", "tqdm", "yaml",
 ]  # fmt: skip
+WARM = ["dvc", "likelihood.cli", "pytest"]  # what is called by -m
 SHIM = """#!{python} -IS
 import os, socket, sys
-if len(sys.argv) < 2 or not (sys.argv[1].endswith(".py") or sys.argv[1:3] in (["-m", "likelihood.cli"], ["-m", "dvc"])):
+if len(sys.argv) < 2 or not (sys.argv[1].endswith(".py") or sys.argv[1:3] in {warm}):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 import json, signal
 with socket.socket(socket.AF_UNIX) as there:
@@ -55,7 +59,7 @@ def folder() -> str:
     """The folder; the process starts with the first call and ends with the tests."""
     made = Path(tempfile.mkdtemp(prefix="warm"))
     place = str(made / "socket")
-    (made / "python").write_text(SHIM.format(python=sys.executable, place=place))
+    (made / "python").write_text(SHIM.format(python=sys.executable, place=place, warm=[["-m", name] for name in WARM]))
     (made / "python").chmod(0o755)
     # What is compiled is kept, so that not every fork compiles it again.
     left = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
@@ -75,6 +79,8 @@ def serve(place: str) -> None:
         importlib.import_module(name)
     for name in ("dvc", "dvc_objects", "dvc_data"):
         logging.getLogger(name).handlers.clear()  # each fork has streams of its own
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy all that is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     with socket.socket(socket.AF_UNIX) as here:
         here.bind(place)

@@ -16,6 +16,7 @@ every_vae = pytest.mark.parametrize("arguments", VAES, ids=[f"{a['network']}-{a[
 SHAPE = (1, 8, 8)
 
 
+@pytest.mark.slow
 @every_model
 @pytest.mark.parametrize("draws", [1, 3])
 def test_norms_are_those_of_one_image_s_gradient_by_layer(name, arguments, draws):
@@ -38,6 +39,7 @@ def test_norms_are_those_of_one_image_s_gradient_by_layer(name, arguments, draws
         assert found["gradient_norm"][k].item() == pytest.approx(np.log(sum(squares.values())), abs=1e-6)
 
 
+@pytest.mark.slow
 @every_model
 def test_norms_do_not_depend_on_the_other_images_or_on_how_many_go_together(name, arguments, monkeypatch):
     model, x = build(name, arguments, SHAPE), images(5, SHAPE)
@@ -52,6 +54,7 @@ def test_norms_do_not_depend_on_the_other_images_or_on_how_many_go_together(name
         assert torch.isfinite(values).all()
 
 
+@pytest.mark.slow
 @every_model
 def test_the_information_is_the_mean_square_of_training_images_gradients_and_damped(name, arguments):
     model, x = build(name, arguments, SHAPE), images(3, SHAPE)
@@ -75,6 +78,7 @@ def test_an_analysis_leaves_the_model_as_it_was(name, arguments, monkeypatch):
     assert all(weight.grad is None for weight in model.parameters())
 
 
+@pytest.mark.slow
 @every_vae
 def test_regret_is_what_a_posterior_of_the_image_s_own_gains(arguments, monkeypatch):
     model, x = build("vae", arguments, SHAPE), images(4, SHAPE)
@@ -87,6 +91,7 @@ def test_regret_is_what_a_posterior_of_the_image_s_own_gains(arguments, monkeypa
     torch.testing.assert_close(regret(model, x), torch.zeros(4), atol=1e-12, rtol=0.0)
 
 
+@pytest.mark.slow
 @every_vae
 def test_regret_depends_on_no_other_image(arguments, monkeypatch):
     monkeypatch.setattr(probes, "STEPS", 20)

@@ -54,6 +54,7 @@ def test_distributions_are_those_of_the_model(name, arguments, shape):
     torch.testing.assert_close(nats, expected.gather(-1, level[..., None])[..., 0], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 @every_model
 def test_what_an_exact_model_draws_is_as_surprising_as_it_expects_and_leaves_noise(name, arguments):
     if name != "pixelcnn":
@@ -140,6 +141,7 @@ def test_the_last_level_of_a_flow_is_the_density_of_what_reaches_it(coupling, sc
         assert found["last_level"][k].item() == pytest.approx(density.item())
 
 
+@pytest.mark.slow
 @every_shape
 @every_model
 def test_the_spread_is_the_sum_of_the_variances_of_the_grey_levels(name, arguments, shape):

@@ -64,6 +64,7 @@ def two_works():
     return [Comparison("one", "two", lambda: 1.0, lambda: 2.0)]
 
 
+@pytest.mark.slow
 def test_either_side_of_a_comparison_works_in_a_process_of_its_own():
     with Side(two_works, ours=True) as ours, Side(two_works, ours=False) as theirs:
         assert ours.process.pid != theirs.process.pid
@@ -132,6 +133,7 @@ def test_images_written_in_any_way_keep_their_shape_and_lossless_ones_their_pixe
     assert np.array_equal(made, x) == (way in ("PNG, as they are", "WebP, lossless"))
 
 
+@pytest.mark.slow
 def test_a_call_of_detect_is_timed_to_its_first_line_and_to_its_end(exported, tmp_path):
     x = images(2, (1, 28, 28)).numpy()
     first, end, megabytes = detecting.called(exported, detecting.written(x, tmp_path / "three", 3))
@@ -143,6 +145,7 @@ def test_a_call_of_detect_is_timed_to_its_first_line_and_to_its_end(exported, tm
     assert report.exists()
 
 
+@pytest.mark.slow
 def test_a_build_of_pytorch_is_named_as_it_names_itself():
     assert memory.build(sys.executable) == torch.__version__
     assert detecting.importing_torch(sys.executable) > 50

@@ -55,6 +55,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", [False, True])
 def test_the_pipeline_takes_what_was_added(project, capsys, link):
     (project.parent / "pics/.hidden").write_text("no picture")
@@ -108,6 +109,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", ["holidays", "x" * 26, "y" * 100, "2024", "null"], ids=lambda name: name[:10])
 def test_every_other_byte_stays_and_without_the_entries_it_is_the_file_of_before(tmp_path, layout, name):
@@ -441,6 +443,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "calls", "which", "done"),
     [

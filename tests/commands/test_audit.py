@@ -1,4 +1,6 @@
-"""What a command of `likelihood audit` and `verify` calls: which one failed, and why."""
+"""What `likelihood audit` calls: which failed, and why."""
+
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +12,19 @@ from likelihood.common.errors import InputError
     ("command", "message"),
     [
         (["git", "ls-files", "-z", "--nonsense", "metrics", "plots"], r"^git ls-files -z --nonsense metrics plots failed: \S"),
-        (audit.dvc_command("stage", "list", "--nonsense"), r"^dvc stage list --nonsense failed: \S"),
         (["sh", "-c", "exit 3"], r"^sh -c exit 3 failed: no message$"),
     ],
 )
 def test_a_command_that_fails_is_named_whole(tmp_path, command, message):
     with pytest.raises(InputError, match=message):
         audit.output(*command, folder=tmp_path)
+
+
+def test_what_dvc_refuses_is_one_sentence_in_the_folder_of_before(tmp_path):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
+    (tmp_path / "dvc.yaml").write_text("stages:\n  a: {}\n")
+    before = Path.cwd()
+    with pytest.raises(InputError, match=r"^DVC cannot read the project: '\./dvc\.yaml' validation failed"):
+        audit.status(tmp_path)
+    assert Path.cwd() == before

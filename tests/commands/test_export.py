@@ -24,6 +24,7 @@ def run(command, *arguments):
     return command.run(cli.parser().parse_args([command.__name__.rpartition(".")[2], *map(str, arguments)]))
 
 
+@pytest.mark.slow
 def test_an_exported_detector_judges_in_an_empty_folder(committed, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(committed)
     assert run(export, "fashion_mnist", "-o", tmp_path / "f.detector") == 0

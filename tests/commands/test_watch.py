@@ -139,6 +139,7 @@ def test_a_folder_that_goes_away_is_named(monkeypatch, exported, inbox):
         watched(monkeypatch, exported, inbox, [inbox.rmdir])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_a_summary(exported, inbox, number):
     program = [sys.executable, "-m", "likelihood.cli", "watch", "--detector", exported, "--model", "glow", inbox]

@@ -31,6 +31,7 @@ def faults(word):
     return int(run.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the setting is of Linux's C library")
 def test_memory_that_is_kept_is_not_mapped_anew():
     assert faults("keep") < 0.1 * faults("give back")

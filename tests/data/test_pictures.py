@@ -50,6 +50,7 @@ def test_every_picture_of_a_file_is_given_and_numbered_and_only_one_is_refused(t
         pictures.only(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "count"), [*((form, 1) for form in STILLS), *((form, 2) for form in FILMS)])
 def test_a_file_that_was_cut_anywhere_is_refused_or_whole(tmp_path, form, count):
     path, data = tmp_path / "x", written(form, FRAMES[:count], **FILMS.get(form, {}))

@@ -46,6 +46,7 @@ def refused(folder, content, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_file_judges_as_the_benchmark_in_a_clone_does(committed, exported):
     torch.set_default_dtype(torch.float32)
     x = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)

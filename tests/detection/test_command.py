@@ -34,6 +34,7 @@ def test_the_status_is_what_main_returns(status):
     assert run(f"return {status}").returncode == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -41,6 +41,7 @@ def test_the_procedure_is_benjamini_and_hochbergs():
     assert not decisions.discoveries(np.array([0.06, 0.2]), 0.1).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "size"), [(40, 5), (200, 10), (25, 25)])
 def test_groups_of_images_like_those_trained_on_are_flagged_at_the_rate(n, size):
     rng, runs = np.random.default_rng(n), 2000

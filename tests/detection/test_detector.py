@@ -139,6 +139,7 @@ def x():
     return made
 
 
+@pytest.mark.slow
 def test_the_calls_say_the_same_at_every_rate(glow, x):
     table, levels = glow.table(x), np.sort(glow.calibration.levels["glow.code_kde"].to_numpy(np.float64))
     assert glow.score == "glow.code_kde"
@@ -154,6 +155,7 @@ def test_the_calls_say_the_same_at_every_rate(glow, x):
     assert glow.predict(x).dtype == np.int64
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:The given NumPy array is not writable")
 def test_every_kind_of_images_has_the_same_numbers(glow, x, tmp_path):
     expected = glow.score_samples(x)

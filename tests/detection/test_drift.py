@@ -23,6 +23,7 @@ def share(found):
     return np.mean([each is not None for each in found])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 100])
 @pytest.mark.parametrize("alpha", [0.05, 0.3])
 def test_a_stream_without_drift_raises_the_alarm_no_more_often_than_was_asked_for(n, alpha):

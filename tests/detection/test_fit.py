@@ -29,6 +29,8 @@ from likelihood.training import loop
 from tests.clone import small_parameters
 from tests.helpers import ROOT, files
 
+pytestmark = pytest.mark.slow
+
 
 def drawn(count, shape=(8, 8), seed=0):
     """Grey images (N, H, W), or others of a shape: dark left, bright right."""

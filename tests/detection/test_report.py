@@ -145,6 +145,7 @@ def test_the_size_of_the_page_counts_names_as_they_are_written(tmp_path, monkeyp
     assert [entry["name"] for entry in data["images"]] == [names[k] for k in np.argsort(p)[: len(listed)]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [SHAPE, (3, 32, 32)])
 def test_of_2500_images_the_2000_most_outlying_are_listed(tmp_path, shape):
     """Below 40 MB, though pictures and maps are noise here, which no PNG makes smaller."""

@@ -113,6 +113,7 @@ def brief(tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "DEFAULTS", path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize(
     "check",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.helpers import ROOT, files
@@ -28,6 +29,7 @@ print("figures:", len(pyplot.get_fignums()))
 """
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_finds_what_it_says(exported, tmp_path):
     shutil.copytree(NOTEBOOK.parent, tmp_path / "examples", ignore=shutil.ignore_patterns("*.detector", "pictures"))
     shutil.copy(exported, tmp_path / "examples/fashion_mnist.detector")

@@ -107,6 +107,7 @@ def test_the_table_has_every_score_of_every_model_of_all_and_of_none(project):
     }
 
 
+@pytest.mark.slow
 def test_scores_are_fitted_on_validation_images(project):
     before = table(project)["auroc"]
     for model in MODELS:
@@ -137,6 +138,7 @@ def test_a_model_of_binarised_images_never_stands_beside_bits_per_dim(project):
     assert (project / "plots/toy/tables/roc_vae_binarised.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_likelihood_that_is_not_finite_is_refused_by_model_set_and_image(project):
     evaluate.main()
     before = {file: (project / file).read_bytes() for file in files(project) if file.startswith(("metrics", "plots"))}
@@ -165,6 +167,7 @@ def test_an_unknown_benchmark_is_refused_by_name(project, monkeypatch):
         evaluate.main()
 
 
+@pytest.mark.slow
 def test_the_same_statistics_give_the_same_bytes_and_no_other_files(project):
     before, runs = set(files(project)), []
     for _ in range(2):

@@ -178,6 +178,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_stage_draws_its_figures_with_the_same_bytes_every_time(project):
     runs = []
     for _ in range(2):
@@ -222,6 +223,7 @@ def test_no_text_of_the_maps_of_a_ratio_is_cut_off(channels):
     assert outside(maps(found, rows, "cifar10_animals", "what the ratio sees")) == []
 
 
+@pytest.mark.slow
 def test_severities_of_values_far_apart_have_a_logarithmic_axis_and_every_panel_without_one_below_names_its_own():
     rows = [(line, kind, severity, 2.0 ** (10 * severity)) for line in MODELS for kind in "abcdefg" for severity in (0, 1)]
     table = pd.DataFrame(rows, columns=["line", "kind", "severity", "value"])

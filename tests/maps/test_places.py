@@ -16,6 +16,7 @@ every_model = pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=["grey", "colour"])
 
 
+@pytest.mark.slow
 @every_shape
 @every_model
 @pytest.mark.parametrize("draws", [1, 3])

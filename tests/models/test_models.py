@@ -71,6 +71,7 @@ def test_log_prob_does_not_depend_on_batch_or_order(name, arguments, shape):
     torch.testing.assert_close(model.log_prob(x[order], draws=2), together[order], rtol=1e-10, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_log_prob_does_not_depend_on_the_process():
     code = """
 import torch
@@ -162,6 +163,7 @@ def exact(model, x, draws):
     return weights(model, x, noise).logsumexp(dim=0) - math.log(draws)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colors", [1, 3], ids=["grey", "colour"])
 @every_model
 def test_probabilities_of_a_tiny_discrete_space_sum_to_one(name, arguments, colors):
@@ -180,6 +182,7 @@ def test_probabilities_of_a_tiny_discrete_space_sum_to_one(name, arguments, colo
     assert total == pytest.approx(expected, rel=0.1 if model.lower_bound else 1e-12)
 
 
+@pytest.mark.slow
 @every_model
 def test_a_bound_lies_below_the_log_probability_and_rises_to_it(name, arguments):
     model, x = tiny(name, arguments, 1)

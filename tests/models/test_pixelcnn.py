@@ -46,6 +46,7 @@ def test_changing_a_value_changes_no_earlier_conditional_and_the_next_one(shape,
                 assert moved[position + 1]
 
 
+@pytest.mark.slow
 @every_kind
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_there_is_no_blind_spot(pixels, dilation):
@@ -92,6 +93,7 @@ def test_log_prob_is_the_sum_of_the_conditionals(shape, pixels):
         torch.testing.assert_close(parts[f"channel_{color}"], chosen[..., color].sum(dim=(1, 2)))
 
 
+@pytest.mark.slow
 @every_kind
 @pytest.mark.parametrize("shape", [(1, 1, 2), (3, 1, 1)], ids=["grey", "colour"])
 def test_samples_have_the_frequencies_of_the_model(shape, pixels):

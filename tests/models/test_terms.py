@@ -66,6 +66,7 @@ def test_the_distribution_of_every_pixel_has_the_probability_of_the_one_that_is_
     torch.testing.assert_close(there, sum(own))
 
 
+@pytest.mark.slow
 @every_pixel_model
 def test_residuals_of_samples_are_uniform(name, arguments):
     """The distribution function at a drawn pixel, at random within its step, is uniform: whatever the pixels before or z were."""

@@ -107,6 +107,7 @@ def test_a_training_depends_on_little_code(name):
     assert not STAGES[name].get("params")  # data/settings/<benchmark>/<model>/training.json has them
 
 
+@pytest.mark.slow
 def test_stages_without_a_network_import_no_torch():
     code = "import sys; sys.path.insert(0, 'src')\nfor name in {}:\n __import__(name)\n if 'torch' in sys.modules: sys.exit(name)"
     run = subprocess.run([sys.executable, "-c", code.format(TORCHLESS)], cwd=ROOT, capture_output=True, text=True)
@@ -128,6 +129,7 @@ def brought(files):
     return {canonicalize_name(owners[name][0]) for name in names - ours - sys.stdlib_module_names}
 
 
+@pytest.mark.slow
 def test_a_distribution_is_declared_where_it_is_imported_and_nowhere_else():
     light = [PACKAGE / "commands/detect.py", PACKAGE / "commands/watch.py"]
     training = {PACKAGE / "detection/fit.py"}  # imported when `Detector.fit` is called

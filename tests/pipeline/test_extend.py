@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from likelihood.commands import audit
+from tests import warm
 from tests.clone import environment, ran
 from tests.helpers import ROOT, git
 from tests.pipeline.test_page import browse, headings
@@ -63,7 +64,7 @@ class Page:
         (command,) = [line for line in self.commands if "pytest" in line]
         words = command.removeprefix("python").split()
         run = subprocess.run(
-            [sys.executable, *words], cwd=clone.folder, env={**environment(), "PYTEST_ADDOPTS": "-p no:cacheprovider"},
+            [f"{warm.folder()}/python", *words], cwd=clone.folder, env={**environment(), "PYTEST_ADDOPTS": "-p no:cacheprovider"},
             capture_output=True, text=True,
         )  # fmt: skip
         assert run.returncode == 0, run.stdout[-4000:] + run.stderr

@@ -21,6 +21,8 @@ from likelihood import cli
 from likelihood.common.errors import InputError
 from tests.helpers import ROOT, files, git
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PIP"))}
 BUILD = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
 

@@ -17,12 +17,7 @@ from tests.helpers import ROOT, git
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
-@pytest.fixture(autouse=True)
-def _warm(monkeypatch):
-    """DVC, which an audit calls by this Python, starts warm."""
-    monkeypatch.setattr(sys, "executable", f"{warm.folder()}/python")
-
-
+@pytest.mark.slow
 def test_no_committed_result_that_is_enabled_is_older_than_what_it_was_made_from():
     assert audit.audit(ROOT).enabled == {}
 
@@ -192,6 +187,7 @@ def test_verify_repeats_all_from_nothing_and_finds_the_same_lock_and_numbers(sma
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["likelihood", "verify"])
+    monkeypatch.setattr(sys, "executable", f"{warm.folder()}/python")
     assert cli.work() == 0
     assert yaml.safe_load(again.read_text()) == yaml.safe_load(small.read("dvc.lock"))
     output = capfd.readouterr().out

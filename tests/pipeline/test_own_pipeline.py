@@ -14,6 +14,8 @@ from likelihood.settings import checks
 from tests.clone import Clone, ran
 from tests.helpers import ROOT, git
 
+pytestmark = pytest.mark.slow
+
 OWN = """own:
   mine:
     height: 8

@@ -1,25 +1,26 @@
 """A fresh clone of the committed tree: what the shipped remote restores, and the page of `dvc plots show` in a real browser."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.clone import Workspace
+from tests import warm
+from tests.clone import Workspace, environment
 from tests.helpers import ROOT, git
+
+pytestmark = pytest.mark.slow
 
 CHARTS = 5  # likelihoods, bits by region of two benchmarks, ROC curves, loss curves
 
 
 def dvc(*arguments, cwd, check=True):
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    run = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        [f"{warm.folder()}/python", "-m", "dvc", *arguments], cwd=cwd, env=environment(), capture_output=True, text=True
+    )
     if check:
         assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout + run.stderr

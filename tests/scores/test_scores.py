@@ -122,6 +122,7 @@ def test_a_score_depends_only_on_its_own_images_and_not_on_their_order(name):
     np.testing.assert_allclose(np.concatenate([score.score(rows(whole, group)) for group in groups]), expected)
 
 
+@pytest.mark.slow
 @every_score
 def test_a_score_survives_a_reference_of_images_all_alike_and_images_far_from_it(name):
     images = np.full((30, 1, 8, 8), 7, np.uint8)

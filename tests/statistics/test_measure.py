@@ -14,6 +14,7 @@ from likelihood.statistics import measure
 from tests.builders import IDS, VARIANTS, build, images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments"), VARIANTS, ids=IDS)
 @pytest.mark.parametrize("count", [11, 1])
 def test_scores_are_those_of_the_model_in_order_however_many_cores_share_them(name, arguments, count, monkeypatch):

@@ -14,6 +14,8 @@ from tests import warm
 from tests.clone import environment, workspace
 from tests.helpers import ROOT, files
 
+pytestmark = pytest.mark.slow
+
 ONE = {"LT_ACCELERATOR": "cpu", "LT_DEVICES": "1"}
 TWO = {"LT_ACCELERATOR": "cpu", "LT_DEVICES": "2", "LT_STRATEGY": "ddp"}
 MODELS = ("vae", "pixelcnn", "glow")

@@ -42,6 +42,7 @@ def run(name, arguments, schedule=SCHEDULE):
     return model, list(prepare(model, schedule).epochs())
 
 
+@pytest.mark.slow
 @every_model
 def test_training_learns_and_the_same_seed_gives_the_same_weights(name, arguments):
     first, epochs = run(name, arguments)
@@ -55,6 +56,7 @@ def test_training_learns_and_the_same_seed_gives_the_same_weights(name, argument
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
 
 
+@pytest.mark.slow
 @every_model
 def test_a_training_restored_after_an_epoch_gives_the_same_weights(name, arguments):
     whole, epochs = run(name, arguments)
