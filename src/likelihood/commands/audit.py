@@ -14,17 +14,19 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 from likelihood.settings import resolve
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 # The lists of params.yaml that enable the cells of stages. A cell is named <stage>@<benchmark>, or <stage>@<benchmark>-<name>.
 NAMES = {"run_variants": "train_variant", "run_analyses": "analyse"}
@@ -50,16 +52,24 @@ def output(*command: str, folder: Path) -> str:
     """What a command prints; InputError with the command and its last line when it fails."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        called = " ".join(command).removeprefix(f"{sys.executable} -m ")
-        raise InputError(f"{called} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        raise InputError(f"{' '.join(command)} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return done.stdout
 
 
-def dvc_command(*arguments: str) -> list[str]:
-    """The words that call DVC. ModuleNotFoundError where it is not installed, which is no reason not to import this module."""
-    import dvc
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator["Repo"]:
+    """DVC's view of a project, which becomes the working directory; InputError with what DVC says where it refuses something.
 
-    return [sys.executable, "-m", dvc.__name__, *arguments]
+    ModuleNotFoundError where DVC is not installed, which is no reason not to import this module.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with contextlib.chdir(folder), Repo() as repo:
+            yield repo
+    except DvcException as error:
+        raise InputError(f"DVC cannot read the project: {error}") from None
 
 
 def copy(root: Path, folder: Path) -> None:
@@ -87,14 +97,11 @@ def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
     return new
 
 
-def names(folder: Path) -> set[str]:
-    """Every stage that the folder's parameters enable."""
-    return set(output(*dvc_command("stage", "list", "--name-only"), folder=folder).split())
-
-
 def status(folder: Path) -> dict[str, list[Any]]:
-    """What has changed according to DVC, by stage."""
-    return json.loads(output(*dvc_command("status", "--json"), folder=folder))
+    """Of every stage that the folder's parameters enable, what has changed according to DVC."""
+    with opened(folder) as repo:
+        changes = repo.status()
+        return {each.addressing: changes.get(each.addressing, []) for each in repo.index.stages}
 
 
 def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str, str]) -> list[str]:
@@ -119,11 +126,10 @@ def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str,
     return found
 
 
-def stale(folder: Path, lock: dict[str, Any], considered: set[str]) -> dict[str, list[str]]:
-    """For each stale stage of `considered`, the reasons."""
+def stale(changes: dict[str, list[Any]], lock: dict[str, Any]) -> dict[str, list[str]]:
+    """For each stale stage, the reasons."""
     written = {out["path"]: out["md5"] for entry in lock.values() for out in entry.get("outs", [])}
-    changes = status(folder)
-    found = {name: reasons(changes.get(name, []), lock.get(name, {}), written) for name in considered}
+    found = {name: reasons(changed, lock.get(name, {}), written) for name, changed in changes.items()}
     return {name: why for name, why in sorted(found.items()) if why}
 
 
@@ -158,16 +164,16 @@ def audit(root: Path) -> Audit:
         copy(root, folder)
         values = params.load(folder / "params.yaml")
         resolve.write(values, folder / "data" / "settings")  # as the stage `check` does
-        inside = names(folder)
-        enabled = stale(folder, lock, inside)
+        inside = status(folder)
         values = everything(values, lock)
         (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
         resolve.write(values, folder / "data" / "settings")
-        known = names(folder)
-        disabled = stale(folder, lock, (known & lock.keys()) - inside)
-    disabled |= {name: ["it is not a stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known)}
+        known = status(folder)
+    enabled = stale(inside, lock)
+    disabled = stale({name: known[name] for name in (known.keys() & lock.keys()) - inside.keys()}, lock)
+    disabled |= {name: ["it is not a stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known.keys())}
     after = dependent(lock, enabled.keys() | disabled.keys())
-    return Audit(enabled, disabled, after, len(inside | lock.keys()), damaged(root, lock), unsupported(root, lock))
+    return Audit(enabled, disabled, after, len(inside.keys() | lock.keys()), damaged(root, lock), unsupported(root, lock))
 
 
 def unsupported(root: Path, lock: dict[str, Any]) -> list[str]:
@@ -180,7 +186,8 @@ def unsupported(root: Path, lock: dict[str, Any]) -> list[str]:
 
 def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
     """The files of DVC's cache whose content differs from the MD5 in their name, each with the outputs it belongs to."""
-    cache = Path(output(*dvc_command("cache", "dir"), folder=root).strip()) / "files" / "md5"
+    with opened(root) as repo:
+        cache = Path(repo.cache.local.path)
     owners: dict[str, list[str]] = {}
     for out in (out for entry in lock.values() for out in entry.get("outs", [])):
         owners.setdefault(out["md5"], []).append(out["path"])

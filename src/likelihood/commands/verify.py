@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -70,7 +71,9 @@ def compare(committed: Path, here: Path, benchmark: str) -> pd.DataFrame:
 
 def rerun(root: Path, folder: Path) -> None:
     """Run the pipeline on a copy of the tree in an empty folder; InputError when it fails."""
-    command = audit.dvc_command("repro", "--no-run-cache")  # a cache that the team shares may hold the results
+    import dvc  # a ModuleNotFoundError where it is not installed, which is no reason not to import this module
+
+    command = [sys.executable, "-m", dvc.__name__, "repro", "--no-run-cache"]  # a cache that the team shares may hold the results
     audit.copy(root, folder)
     (folder / "dvc.lock").unlink(missing_ok=True)
     downloads = root / "data" / "downloads"
