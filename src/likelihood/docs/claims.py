@@ -174,9 +174,10 @@ def made(results: Results) -> Iterator[Finding]:
                 continue
             pictures = [value for name, value in bits.items() if name not in ("noise", "constant")]
             text = (
-                f"{set_title(results.entries[benchmark]['in'])}, {model_title(model)}: bits/dim {levels['most']:.3f} for grey"
-                f" level {levels['most_likely']}, {levels['least']:,.3f} for {levels['least_likely']}, {bits['noise']:,.3f} for"
-                f" noise, {min(pictures):,.3f} to {max(pictures):,.3f} for sets of pictures"
+                f"{set_title(results.entries[benchmark]['in'])}, {model_title(model)}: bits/dim {levels['most']:.3f} for the"
+                f" likeliest grey ({levels['most_likely']}), {levels['least']:,.3f} for the least likely"
+                f" ({levels['least_likely']}), {bits['noise']:,.3f} for noise, {min(pictures):,.3f} to {max(pictures):,.3f}"
+                " for sets of pictures"
             )
             yield Finding(text, levels["most"] < min(pictures) and bits["noise"] > max(pictures))
 

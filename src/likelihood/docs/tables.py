@@ -282,7 +282,7 @@ def samples_table(parts: list[tuple[str, pd.DataFrame]]) -> str:
                 auroc = (of_set.loc["samples", "auroc_test"], of_set.loc[out, "auroc_samples"])
                 titles = (set_title(in_name), model_title(model), *values[:2], set_title(out), values[2])
                 rows.append((*titles, *(f"{value:.3f}" for value in auroc)))
-    areas = ("AUROC of −log p, test → samples", "samples → out-set")
+    areas = ("AUROC of −log p: samples against test", "out-set against samples")
     return markdown.table("llrrlrrr", (*heads, *areas), rows)
 
 
