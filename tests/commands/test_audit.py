@@ -25,6 +25,6 @@ def test_what_dvc_refuses_is_one_sentence_in_the_folder_of_before(tmp_path):
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
     (tmp_path / "dvc.yaml").write_text("stages:\n  a: {}\n")
     before = Path.cwd()
-    with pytest.raises(InputError, match=r"^DVC cannot read the project: '\./dvc\.yaml' validation failed"):
+    with pytest.raises(InputError, match=r"^DVC cannot go on: '\./dvc\.yaml' validation failed"):
         audit.status(tmp_path)
     assert Path.cwd() == before

@@ -131,6 +131,13 @@ def test_a_file_that_is_moved_away_while_it_is_judged_ends_nothing(tmp_path, mon
     assert bad.fault == f"{tmp_path}/moved.webp cannot be read as a picture (Input/output error): replace or remove it"
 
 
+@pytest.mark.parametrize("name", ["output", "report"])
+def test_nothing_else_is_written_into_the_folder_of_maps_which_must_be_empty_at_the_end(tmp_path, name):
+    wanted = dict.fromkeys(("rate", "fdr", "group", "output", "report")) | {"maps": tmp_path / "maps"}
+    with pytest.raises(InputError, match=rf"^--{name} \S+/maps/found\.csv is in the folder of --maps, which holds maps alone"):
+        inspection.run(SimpleNamespace(**wanted | {name: tmp_path / "maps/found.csv"}))
+
+
 def test_groups_that_were_moved_by_skipped_files_are_doubtful():
     for grouped in (False, True):
         seen = inspection.Seen({}, grouped)

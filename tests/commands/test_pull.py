@@ -1,5 +1,6 @@
 """`likelihood pull` from a remote made here: every file whole or not there, and counted only once it is there."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from likelihood.commands import entries, pull
+from likelihood.commands import audit, entries, pull
 from likelihood.common.errors import InputError
 from likelihood.detection.command import unfinished
 from tests.helpers import files
@@ -46,7 +47,8 @@ def pulled(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(remote, *paths):
-        monkeypatch.setattr(pull, "Remote", lambda: remote)
+        monkeypatch.setattr(pull, "opened", lambda _: contextlib.nullcontext())
+        monkeypatch.setattr(pull, "Remote", lambda _: remote)
         monkeypatch.setattr(pull, "load_lock", lambda _: lock(*paths))
         return pull.run(SimpleNamespace(benchmarks=["toy"]))
 
@@ -85,6 +87,19 @@ def test_files_are_counted_once_they_are_here(tmp_path, pulled, capsys):
     assert done.out == "1 of 2 files brought; the others were here\n"
     assert f"note: {two} is not shared, or not all of it\n" in done.err
     assert files(tmp_path) == [f"{one}/a", f"{one}/b"]
+
+
+def test_a_remote_that_is_not_named_or_does_not_answer_is_one_sentence(tmp_path):
+    config, alone = tmp_path / ".dvc/config", "[core]\n    no_scm = true\n"
+    config.parent.mkdir()
+    config.write_text(alone)
+    with pytest.raises(InputError, match=r"^DVC cannot go on: config file error: no remote"), audit.opened(tmp_path) as repo:
+        pull.Remote(repo)
+    address = "http://127.0.0.1:9/likelihood"  # where nobody listens
+    config.write_text(f"{alone}    remote = team\n['remote \"team\"']\n    url = {address}\n")
+    said = rf"^{address}/\S+ cannot be read \(.*\): see `dvc remote list`"
+    with audit.opened(tmp_path) as repo, pytest.raises(InputError, match=said):
+        pull.Remote(repo).read("0" * 32)
 
 
 def test_two_at_once_do_not_take_each_other_s_files(pulled):

@@ -57,6 +57,19 @@ def test_a_file_is_given_once_it_has_stayed_the_same(inbox):
     assert arrivals.settled(15.0) == [inbox / "below/b.png"], "the same name again, of another file"
 
 
+def test_a_folder_that_cannot_be_listed_for_a_moment_still_has_its_files(inbox, monkeypatch):
+    (inbox / "below").mkdir()
+    (inbox / "below/old.png").write_bytes(b"old")
+    arrivals, present = watch.Arrivals(inbox), watch.Arrivals.present
+    monkeypatch.setattr(watch.Arrivals, "present", lambda _: {})
+    assert arrivals.settled(1.0) == []
+    (inbox / "below").rename(inbox.parent / "away")
+    assert arrivals.settled(2.0) == []
+    (inbox.parent / "away").rename(inbox / "below")
+    monkeypatch.setattr(watch.Arrivals, "present", present)
+    assert arrivals.settled(3.0) == arrivals.settled(9.0) == []
+
+
 def test_a_file_whose_time_is_changed_back_is_not_the_same_if_its_size_is_not(inbox):
     arrivals = watch.Arrivals(inbox)
     for size in (1, 2):

@@ -154,6 +154,8 @@ WHOLE = {
         "other code than",
     ),
     "an unknown codec": (lambda m: facts(m, codecs={"flif": "1"}), "was written by other code than this"),
+    "a way of preparing that there is not": (lambda m: facts(m, prepared={"sharpened": 0.5}), r"other code than this \(prepared"),
+    "a version that is none": (lambda m: facts(m, codecs={"png": "\x1b[2J"}), r"other code than this \(codecs\.png"),
     "another shape": (lambda m: facts(m, shape=[3, 28, 28]), r"was written by other code than this \(vae is of images of"),
     "no table": (lambda m: {**m, "calibration.parquet": b"PAR1"}, "was written by other code than this"),
     "no such scores": (lambda m: tables(m, other=[1.0]), "was written by other code than this"),
@@ -180,6 +182,14 @@ def test_a_table_that_claims_to_be_absurdly_large_is_refused(tmp_path, content, 
     refused(tmp_path, content, r"a table of [\d,]+ numbers, where 10,000 are allowed")
 
 
+def test_a_table_of_anything_but_numbers_is_refused():
+    """Words that are stored once and meant often would take any amount of memory."""
+    file = io.BytesIO()
+    pd.DataFrame({"word": ["a"] * 3}).to_parquet(file)
+    with pytest.raises(ValueError, match=r"word is a column of .*string, where only numbers are allowed"):
+        archive.table(file.getvalue())
+
+
 def sealed(content):
     """A zip with the right hash at its end."""
     return content + hashlib.sha256(content).hexdigest().encode()
@@ -193,6 +203,12 @@ def test_a_member_larger_than_the_file_is_refused_before_it_is_read(tmp_path, me
     bomb = sealed(buffer.getvalue()[:-64])
     assert len(bomb) < 100_000
     refused(tmp_path, bomb, "claims 50,000,000 bytes for card.json, but a detector's members are not compressed")
+    many = bytearray(archive.packed({"card.json": b" " * 1000, **{f"c{number}rd.json": b"" for number in range(9)}})[:-64])
+    *others, card = [place for place in range(len(many)) if many[place : place + 4] == b"PK\x01\x02"]
+    for place in others:  # as if these were the bytes of card.json, too
+        for start, end in ((16, 28), (42, 55)):  # checksum and sizes; place and name
+            many[place + start : place + end] = many[card + start : card + end]
+    refused(tmp_path, sealed(bytes(many)), r"claims 1,000 bytes for card\.json, but a detector's members")
     before = bytearray(archive.packed(members)[:-64])
     entry = before.index(b"PK\x01\x02")  # of the directory at the end: sizes at 20
     struct.pack_into("<II", before, entry + 20, 2**31, 2**31)

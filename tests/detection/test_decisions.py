@@ -41,6 +41,16 @@ def test_the_procedure_is_benjamini_and_hochbergs():
     assert not decisions.discoveries(np.array([0.06, 0.2]), 0.1).any()
 
 
+@pytest.mark.parametrize(("n", "m", "k", "fdr"), [(499, 50, 17, 0.1), (999, 50, 17, 0.1), (99, 10, 9, 0.3)])
+def test_a_p_that_is_exactly_at_the_limit_is_found(n, m, k, fdr):
+    p = np.ones(m)
+    p[:k] = round(k * fdr / m * (n + 1)) / (n + 1)
+    assert p[0] == pytest.approx(k * fdr / m)
+    assert decisions.discoveries(p, fdr).sum() == k
+    p[:k] += 1 / (n + 1)
+    assert not decisions.discoveries(p, fdr).any()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "size"), [(40, 5), (200, 10), (25, 25)])
 def test_groups_of_images_like_those_trained_on_are_flagged_at_the_rate(n, size):
@@ -86,6 +96,7 @@ def test_the_p_of_a_group_is_the_same_however_many_are_summed_at_a_time(monkeypa
     rng = np.random.default_rng(2)
     levels, scores = rng.normal(size=200), rng.normal(size=30) + 0.3
     whole = decisions.group_p(scores, levels)
+    monkeypatch.setattr(decisions, "KEPT", 0)  # they are drawn again for every group
     for at_once in (1, 7 * 30 + 1):
         monkeypatch.setattr(decisions, "AT_ONCE", at_once)
         assert decisions.group_p(scores, levels) == whole

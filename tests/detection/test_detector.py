@@ -139,6 +139,16 @@ def x():
     return made
 
 
+def test_a_wrong_rate_is_said_before_an_image_is_read(glow):
+    def endless():
+        pytest.fail("an image was asked for")
+        yield
+
+    for call in (glow.predict, glow.decision_function):
+        with pytest.raises(InputError, match="the rate is 1e-09; "):
+            call(endless(), rate=1e-9)
+
+
 @pytest.mark.slow
 def test_the_calls_say_the_same_at_every_rate(glow, x):
     table, levels = glow.table(x), np.sort(glow.calibration.levels["glow.code_kde"].to_numpy(np.float64))

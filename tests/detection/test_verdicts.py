@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import json
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,30 @@ def test_a_table_holds_every_row(tmp_path, name, batches):
         found = pd.read_csv(tmp_path / name)
         assert len(found) == 2 * batches
         assert list(found)[:2] == ["image", "flagged"]
+
+
+def test_a_number_that_is_not_finite_is_null_in_json(tmp_path):
+    rows = ROWS.assign(**{"glow.log_prob": [np.inf, np.nan]})
+    with verdicts.Table(tmp_path / "t.json") as table:
+        table.add(BATCH._replace(table=rows))
+
+    def constant(name):
+        raise AssertionError(name)
+
+    found = json.loads((tmp_path / "t.json").read_text(), parse_constant=constant)
+    assert [row["glow.log_prob"] for row in found] == [None, None]
+    assert [row["image"] for row in found] == ROWS["image"].tolist()
+
+
+def test_a_table_takes_the_place_of_an_older_one_with_its_permissions_and_where_a_link_leads(tmp_path):
+    (tmp_path / "older.csv").write_text("older")
+    (tmp_path / "older.csv").chmod(0o600)
+    (tmp_path / "t.csv").symlink_to("older.csv")
+    with verdicts.Table(tmp_path / "t.csv") as table:
+        table.add(BATCH)
+    assert (tmp_path / "t.csv").is_symlink()
+    assert len(pd.read_csv(tmp_path / "older.csv")) == 2
+    assert stat.S_IMODE((tmp_path / "older.csv").stat().st_mode) == 0o600
 
 
 def test_after_a_failure_the_older_table_is_as_it_was(tmp_path):

@@ -23,7 +23,8 @@ import yaml
 
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
-from likelihood.settings import resolve
+from likelihood.detection.command import unfinished
+from likelihood.settings import checks, resolve
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -39,13 +40,19 @@ def load_lock(root: Path) -> dict[str, Any]:
 
     Those of stages that dvc.yaml no longer has come first: an output may have moved to another stage, whose entry then counts.
     """
-    try:
-        entries = yaml.load((root / "dvc.lock").read_text(encoding="utf-8"), _Loader)["stages"]
-        known = yaml.load((root / "dvc.yaml").read_text(encoding="utf-8"), _Loader)["stages"]
-    except FileNotFoundError as error:
-        name = Path(error.filename).name
-        raise InputError(f"{name} is not here: run `dvc repro` first, from the folder of the project") from None
+    entries, known = (_stages(root / name) for name in ("dvc.lock", "dvc.yaml"))
     return dict(sorted(entries.items(), key=lambda item: item[0].partition("@")[0] in known))
+
+
+def _stages(file: Path) -> dict[str, Any]:
+    """What stands below `stages` in a file of DVC."""
+    try:
+        return dict(yaml.load(file.read_text(encoding="utf-8"), _Loader)["stages"])
+    except FileNotFoundError:
+        raise InputError(f"{file.name} is not here: run `dvc repro` first, from the folder of the project") from None
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        ways = f"finish the merge, or take the committed one by `git checkout {file.name}`"
+        raise InputError(f"{file.name} is not as DVC writes it: {ways}") from None
 
 
 def output(*command: str, folder: Path) -> str:
@@ -69,7 +76,19 @@ def opened(folder: Path) -> Iterator["Repo"]:
         with contextlib.chdir(folder), Repo() as repo:
             yield repo
     except DvcException as error:
-        raise InputError(f"DVC cannot read the project: {error}") from None
+        raise InputError(f"DVC cannot go on: {' '.join(f'{error} {error.__cause__ or str()}'.split())}") from None
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A temporary folder that is gone at the end, also when a signal ends the process."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        unfinished.places.add(folder)
+        try:
+            yield folder
+        finally:
+            unfinished.places.discard(folder)
 
 
 def copy(root: Path, folder: Path) -> None:
@@ -99,9 +118,12 @@ def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
 
 def status(folder: Path) -> dict[str, list[Any]]:
     """Of every stage that the folder's parameters enable, what has changed according to DVC."""
+    from dvc.stage import PipelineStage
+
     with opened(folder) as repo:
         changes = repo.status()
-        return {each.addressing: changes.get(each.addressing, []) for each in repo.index.stages}
+        names = [each.addressing for each in repo.index.stages if isinstance(each, PipelineStage)]  # and not pictures.dvc
+        return {name: changes.get(name, []) for name in names}
 
 
 def reasons(changes: Iterable[Any], recorded: dict[str, Any], written: dict[str, str]) -> list[str]:
@@ -159,10 +181,10 @@ class Audit(NamedTuple):
 def audit(root: Path) -> Audit:
     """Check every stage of dvc.lock and dvc.yaml in `root`."""
     lock = load_lock(root)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with scratch() as folder:
         copy(root, folder)
         values = params.load(folder / "params.yaml")
+        checks.check(values)
         resolve.write(values, folder / "data" / "settings")  # as the stage `check` does
         inside = status(folder)
         values = everything(values, lock)

@@ -234,6 +234,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"--group is {arguments.group}: it must be at least 2")
     if arguments.group is not None and arguments.fdr is not None:
         raise InputError("--fdr is for single images: with --group, use --rate")
+    for name, path in (("--output", arguments.output), ("--report", arguments.report)):
+        if arguments.maps and path and path.resolve().is_relative_to(arguments.maps.resolve()):
+            raise InputError(f"{name} {shown(path)} is in the folder of --maps, which holds maps alone: name another place")
     with ExitStack() as stack:
         # Maps first: they are put in their place last, if everything else could be written.
         outputs: list[Output] = [stack.enter_context(Maps(arguments.maps))] if arguments.maps else []

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from dvc.repo import Repo
 from tqdm import tqdm
 
-from likelihood.commands.audit import load_lock
+from likelihood.commands.audit import load_lock, opened
 from likelihood.commands.entries import alone, temporary
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
@@ -57,19 +57,21 @@ def outputs(lock: dict[str, Any], benchmark: str) -> dict[str, str]:
 
 
 class Remote:
-    """The default DVC remote."""
+    """The default DVC remote of a project."""
 
-    def __init__(self) -> None:
-        repo = Repo()
+    def __init__(self, repo: Repo) -> None:
         self.remote, self.cache = repo.cloud.get_remote_odb(), Path(repo.cache.local.path)
 
     def read(self, md5: str) -> bytes:
-        """An object. MissingError where the remote has none; InputError where it is damaged."""
+        """An object. MissingError where the remote has none; InputError where it cannot be reached, or the object is damaged."""
         place = self.remote.oid_to_path(md5)
         try:
             content = self.remote.fs.cat_file(place)
         except FileNotFoundError:
             raise MissingError(md5) from None
+        except Exception as error:  # every kind of remote has its own
+            reason = str(error) or type(error).__name__
+            raise InputError(f"{place} cannot be read ({reason}): see `dvc remote list` and docs/scale.md") from None
         if hashlib.md5(content).hexdigest() != md5.removesuffix(".dir"):
             raise InputError(f"{place} of the remote is damaged: push it again from where it was made")
         return content
@@ -107,8 +109,9 @@ def run(arguments: argparse.Namespace) -> int:
     benchmarks = arguments.benchmarks or params.load()["run"]
     lock = load_lock(Path())
     wanted = {path: md5 for benchmark in benchmarks for path, md5 in outputs(lock, benchmark).items()}
-    remote, brought, count, lacking = Remote(), 0, 0, []
-    with alone(), tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:
+    brought, count, lacking = 0, 0, []
+    with opened(Path()) as repo, alone(), tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:
+        remote = Remote(repo)
         for path, md5 in bar:
             try:
                 for file in remote.files(path, md5):

@@ -16,7 +16,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -96,10 +95,10 @@ def run(_arguments: argparse.Namespace) -> int:
     for benchmark in benchmarks:
         if not (root / "metrics" / benchmark / "ood" / "metrics.json").exists():
             raise InputError(f"no metrics of benchmark {benchmark} are committed: run `dvc repro` first")
-    with tempfile.TemporaryDirectory() as scratch:
-        rerun(root, Path(scratch))
+    with audit.scratch() as folder:
+        rerun(root, folder)
         for benchmark in benchmarks:
-            table = compare(root, Path(scratch), benchmark)
+            table = compare(root, folder, benchmark)
             unequal = table[~table["equal"]].drop(columns="equal")
             if len(unequal):
                 print(unequal.to_string(index=False, float_format="{:.4f}".format))

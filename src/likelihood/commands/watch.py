@@ -45,7 +45,7 @@ class Arrivals:
     def settled(self, now: float) -> list[Path]:
         """The files that have stayed the same for long enough, each once, in the order in which they were last changed."""
         present = self.present()
-        self.known = {path: stamp for path, stamp in self.known.items() if path in present}
+        self.known = {path: stamp for path, stamp in self.known.items() if path in present or not gone(path)}
         fresh = {path: stamp for path, stamp in present.items() if self.known.get(path) != stamp}
         before, self.waiting = self.waiting, {}
         for path, stamp in fresh.items():
@@ -54,6 +54,17 @@ class Arrivals:
         ready = [path for path, (_, since) in self.waiting.items() if now - since >= SETTLED]
         self.known |= {path: fresh[path] for path in ready}
         return sorted(ready, key=lambda path: (fresh[path], path))
+
+
+def gone(path: Path) -> bool:
+    """Whether a file is certainly no longer there; a folder that cannot be listed for a moment still has its files."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return path.parent.is_dir()
+    except OSError:
+        return False
+    return False
 
 
 @contextlib.contextmanager

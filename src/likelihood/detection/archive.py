@@ -8,8 +8,8 @@
 
 The comment that ends the zip is MARK and the SHA-256 of all bytes before, so whatever was cut off or changed on the way is found
 before anything is read. That is no signature: who makes a file can make the hash. Members are stored and not compressed, as
-weights and Parquet hardly shrink; so no member is larger than the file, and one that claims to be is refused. Names are sorted
-and the time is fixed: the same members give the same bytes.
+weights and Parquet hardly shrink; so all members together are no larger than the file, and what claims to be is refused. Names
+are sorted and the time is fixed: the same members give the same bytes.
 """
 
 import hashlib
@@ -18,13 +18,14 @@ import json
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Literal
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import safetensors.torch
 import torch
-from pydantic import BaseModel, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
 from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
@@ -39,7 +40,7 @@ FORMAT = 1
 MARK, DIGEST = b"likelihood detector, SHA-256 of all before: ", 64
 CARD, FACTS = "card.json", "detector.json"
 WEIGHTS = "{}.safetensors"
-NUMBERS = 100_000_000  # in a table at most: a file of few bytes may claim any
+NUMBERS = 10_000_000  # in a table at most: a file of few bytes may claim any
 AGAIN = "copy it again, or write it again"
 # What a card says.
 OWN = "not known: pictures of one's own"
@@ -70,9 +71,9 @@ class Facts(BaseModel):
     """What detector.json says; a file's also has its format and in-set."""
 
     shape: tuple[PositiveInt, PositiveInt, PositiveInt]
-    models: dict[str, _Model]
-    codecs: dict[str, str]
-    prepared: dict[str, float]
+    models: Annotated[dict[str, _Model], Field(min_length=1)]
+    codecs: dict[str, Annotated[str, Field(pattern="^[ -~]+$")]]
+    prepared: dict[Literal["resized", "lossy"], float]
 
 
 def check(facts: dict[str, Any]) -> None:
@@ -118,9 +119,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         size = _sealed(file, name)
         try:
             with zipfile.ZipFile(file) as archive:
-                members = {}
+                members, left = {}, size
                 for member in archive.infolist():
-                    if member.compress_type != zipfile.ZIP_STORED or not member.compress_size == member.file_size <= size:
+                    left -= member.file_size
+                    if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size or left < 0:
                         raise InputError(
                             f"{name} claims {member.file_size:,} bytes for {shown(member.filename)}, but a detector's members are"
                             f" not compressed, and the file has {size:,}: {AGAIN}"
@@ -167,6 +169,9 @@ def table(content: bytes) -> pd.DataFrame:
     described = pq.read_metadata(io.BytesIO(content))
     if (numbers := described.num_rows * described.num_columns) > NUMBERS:
         raise ValueError(f"a table of {numbers:,} numbers, where {NUMBERS:,} are allowed")
+    for column in described.schema.to_arrow_schema():
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+            raise ValueError(f"{column.name} is a column of {column.type}, where only numbers are allowed")
     return pd.read_parquet(io.BytesIO(content))
 
 

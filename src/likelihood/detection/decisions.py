@@ -27,7 +27,7 @@ References:
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -35,8 +35,9 @@ import numpy as np
 from likelihood.detection.verdicts import Batch
 
 DRAWS, SEED = 9_999, 0  # of groups
-ROUNDING = 1e-9  # of sums of logarithms
-AT_ONCE = 1_000_000  # logarithms that are summed at a time
+ROUNDING = 1e-9  # of sums of logarithms, and of products of p
+AT_ONCE = 1_000_000  # images of groups that are drawn at a time
+KEPT = 10_000_000  # images of groups, in all, that are drawn once for all groups of a size
 
 
 class Decision(Protocol):
@@ -111,7 +112,7 @@ def discoveries(p: np.ndarray, fdr: float) -> np.ndarray:
     """Which of m images are flagged at a false discovery rate, by their p (m,): bool (m,)."""
     from scipy.stats import false_discovery_control
 
-    return false_discovery_control(p, method="bh") <= fdr
+    return false_discovery_control(p, method="bh") <= fdr * (1 + ROUNDING)  # p are multiples of 1 / (n + 1), so often equal
 
 
 def group_p(scores: np.ndarray, levels: np.ndarray) -> float:
@@ -119,8 +120,7 @@ def group_p(scores: np.ndarray, levels: np.ndarray) -> float:
     pool = np.concatenate([scores, levels])
     ranks = len(pool) - np.searchsorted(np.sort(pool), pool, side="left")
     weights = -np.log(ranks / len(pool))
-    groups, size = _groups(len(pool), len(scores)), max(1, AT_ONCE // len(scores))
-    drawn = np.concatenate([weights[groups[start : start + size]].sum(axis=1) for start in range(0, DRAWS, size)])
+    drawn = np.concatenate([weights[groups].sum(axis=1) for groups in _groups(len(pool), len(scores))])
     return (1 + int((drawn >= weights[: len(scores)].sum() - ROUNDING).sum())) / (1 + DRAWS)
 
 
@@ -129,8 +129,18 @@ def least_group_rate(size: int, calibrating: int) -> float:
     return max(1 / (1 + DRAWS), 1 / math.comb(size + calibrating, size))  # of integers, as the second may be beyond any float
 
 
+def _groups(pool: int, size: int) -> Iterable[np.ndarray]:
+    """Positions of DRAWS random groups among the images of a pool, some at a time: int32 (B, size)."""
+    return _kept(pool, size) if DRAWS * size <= KEPT else _drawn(pool, size)
+
+
 @functools.lru_cache(maxsize=2)  # groups of the size asked for, and the last one
-def _groups(pool: int, size: int) -> np.ndarray:
-    """Positions of random groups among the images of a pool: (DRAWS, size)."""
-    rng = np.random.RandomState(SEED)
-    return np.stack([rng.choice(pool, size, replace=False).astype(np.int32) for _ in range(DRAWS)])
+def _kept(pool: int, size: int) -> list[np.ndarray]:
+    return list(_drawn(pool, size))
+
+
+def _drawn(pool: int, size: int) -> Iterator[np.ndarray]:
+    rng, step = np.random.RandomState(SEED), max(1, AT_ONCE // size)
+    for start in range(0, DRAWS, step):
+        count = min(step, DRAWS - start)
+        yield np.stack([rng.choice(pool, size, replace=False).astype(np.int32) for _ in range(count)])

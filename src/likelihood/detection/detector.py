@@ -274,11 +274,12 @@ class Detector:
         (1 + k) / (1 + n) ≤ rate: below it are exactly the images of p <= rate. Raises InputError also for a rate that n images
         cannot tell.
         """
-        return self.score_samples(x) + self._threshold(rate)
+        threshold = self._threshold(rate)  # before anything is judged: a wrong rate is said at once
+        return self.score_samples(x) + threshold
 
     def predict(self, x: Images, rate: float = counts.RATE) -> np.ndarray:
         """-1 for images that are flagged at a rate of false alarms, p <= rate, and 1 for the others: int64 (N,)."""
-        return np.where(self.decision_function(x, rate) < 0.0, -1, 1)
+        return np.where(self.decision_function(x, rate) >= 0.0, 1, -1)
 
     def table(self, x: Images, scores: Iterable[str] | None = None) -> pd.DataFrame:
         """What is known of images, one row per image.

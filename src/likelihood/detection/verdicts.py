@@ -131,7 +131,8 @@ class Whole(ABC):
         if path.suffix.lower() not in self.suffixes:
             raise InputError(f"{shown(path)} must end in {' or '.join(self.suffixes)}")
         self.path = path
-        self.partial = path.with_name(f".{path.name}.partial")
+        self.place = Path(os.path.realpath(path))  # a link stays a link
+        self.partial = self.place.with_name(f".{self.place.name}.partial")
         try:
             if path.is_dir():
                 raise InputError(f"{shown(path)} is a folder: name a file")
@@ -186,7 +187,9 @@ class Whole(ABC):
                     self.end()
                     self.file.flush()
                     os.fsync(self.file.fileno())  # some file systems tell only then that there was no space
-                    os.replace(self.partial, self.path)
+                    if self.place.exists():
+                        shutil.copymode(self.place, self.partial)
+                    os.replace(self.partial, self.place)
                     whole = True
             except OSError as error:
                 raise self.refusal(error) from None
@@ -214,7 +217,8 @@ class Table(Whole):
             if self.path.suffix.lower() == ".csv":
                 batch.table.to_csv(self.file, index=False, header=not self.rows)
             else:
-                lines = [json.dumps(row) for row in batch.table.to_dict("records")]
+                table = batch.table.replace([np.inf, -np.inf], np.nan).astype(object)  # JSON has no such numbers
+                lines = [json.dumps(row) for row in table.where(table.notna(), None).to_dict("records")]
                 self.file.write((",\n" if self.rows else "[\n") + ",\n".join(lines))
             self.file.flush()
         except OSError as error:
