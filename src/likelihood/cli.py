@@ -29,8 +29,8 @@ has not changed for two seconds, and again when it changes later. A line ALARM s
 more outlying than those trained on: the probability that it ever says so without such a drift is at most --alarm,
 however long it runs."""
 VERIFY = """The models are trained from nothing in a temporary copy, which takes as long as `make repro` did. On the same
-processor all numbers are equal; elsewhere they may differ by four standard deviations of further seeds, and by at least
-0.02 bits/dim and 0.01 of AUROC."""
+processor all numbers are equal. Elsewhere a number may differ by up to four standard deviations over further seeds, or by
+up to 0.02 bits/dim or 0.01 of AUROC where that is more; by 0.05 where no further seeds were run."""
 AUDIT = """Nothing is run: code, parameters, data and results are compared with what dvc.lock says each result was made from,
 also for benchmarks that are not enabled, and every file of DVC's cache with its hash."""
 
@@ -48,7 +48,7 @@ def which(command: argparse.ArgumentParser, fdr: bool = False) -> None:
     )
     chosen.add_argument("--benchmark", help="a name under benchmarks: in params.yaml, trained or pulled")
     command.add_argument(
-        "--model", action="append", help="vae, pixelcnn or glow, or a variant; repeat it for two; all three by default"
+        "--model", action="append", help="vae, pixelcnn, glow or a variant; give it again for another one; the three by default"
     )
     command.add_argument(
         "--score",

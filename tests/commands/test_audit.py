@@ -20,6 +20,16 @@ def test_a_command_that_fails_is_named_whole(tmp_path, command, message):
         audit.output(*command, folder=tmp_path)
 
 
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\nstages: {}\n=======\n", "schema: '2.0'\n", "- a\n", "stages:\n", ""])
+def test_a_lock_that_a_merge_has_left_unfinished_is_one_sentence(tmp_path, text):
+    (tmp_path / "dvc.lock").write_text(text)
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    with pytest.raises(
+        InputError, match=r"^dvc\.lock is not as DVC writes it: finish the merge, or take the committed one by `git"
+    ):
+        audit.load_lock(tmp_path)
+
+
 def test_what_dvc_refuses_is_one_sentence_in_the_folder_of_before(tmp_path):
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")

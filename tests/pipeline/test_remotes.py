@@ -100,6 +100,7 @@ def test_a_second_clone_pulls_everything_and_then_an_experiment(team, tmp_path):
     told(theirs.named(), first)
     theirs.dvc("pull")
     assert ran(theirs.dvc("repro")) == {*IMAGES, "plot"}
+    assert ran(theirs.dvc("repro")) == set()
     assert git("status", "--porcelain", cwd=theirs.folder) == ""
     assert contents(theirs) == contents(first)
     assert (theirs.folder / "data/processed/mnist_5k/in/train.npy").is_file()
@@ -127,6 +128,7 @@ def test_a_push_shares_all_but_images_contact_sheets_and_what_git_has(small, tmp
 def test_own_pictures_are_shared_by_the_team_s_remote_alone(small, tmp_path):
     page = (ROOT / "docs/scale.md").read_text()
     (command,) = re.findall(r"^dvc (add data/own/holidays)", page, re.M)
+    (added,) = re.findall(r"^git (add data/own/holidays\.dvc.*)$", page, re.M)
     (line,) = re.findall(r"Add `(  remote: \w+)` at the end of that file", page)
     settings = [("url", str(tmp_path / "remote"))]
     first = small.copied(tmp_path / "first")
@@ -139,7 +141,8 @@ def test_own_pictures_are_shared_by_the_team_s_remote_alone(small, tmp_path):
     first.dvc(*command.split())
     first.write("data/own/holidays.dvc", f"{first.read('data/own/holidays.dvc')}{line}\n")
     first.dvc("repro")
-    first.commit()
+    git(*added.split(), cwd=first.folder)
+    git("commit", "-qm", "Share the pictures", cwd=first.folder)
     assert "data/own/holidays.dvc" in git("ls-files", cwd=first.folder).split()
     first.dvc("push")
     first.dvc("push", "-r", "shipped")

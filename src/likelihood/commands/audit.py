@@ -81,7 +81,7 @@ def opened(folder: Path) -> Iterator["Repo"]:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A temporary folder that is gone at the end, also when a signal ends the process."""
+    """A temporary folder that is removed at the end, also where a signal ends the process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         unfinished.places.add(folder)

@@ -69,8 +69,10 @@ class Remote:
             content = self.remote.fs.cat_file(place)
         except FileNotFoundError:
             raise MissingError(md5) from None
+        except MemoryError:
+            raise
         except Exception as error:  # every kind of remote has its own
-            reason = str(error) or type(error).__name__
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise InputError(f"{place} cannot be read ({reason}): see `dvc remote list` and docs/scale.md") from None
         if hashlib.md5(content).hexdigest() != md5.removesuffix(".dir"):
             raise InputError(f"{place} of the remote is damaged: push it again from where it was made")

@@ -60,8 +60,8 @@ def gone(path: Path) -> bool:
     """Whether a file is certainly no longer there; a folder that cannot be listed for a moment still has its files."""
     try:
         path.lstat()
-    except FileNotFoundError:
-        return path.parent.is_dir()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
     except OSError:
         return False
     return False
