@@ -7,7 +7,8 @@ metrics/scores/<benchmark>/<analysis>/, for gradients, regret, residuals and LID
 
 for `corruptions`
 
-    corruptions.csv    per kind and severity, the measures of every score of single images against the test images as they are
+    corruptions.csv    per kind and severity, the measures of every score of single images against the test images as they are;
+                       intervals are over images, each with its corruption
     likelihoods.csv    mean bits/dim per model, kind and severity
 
 for `samples`
@@ -126,7 +127,7 @@ def corruptions(benchmark: str, values: dict[str, Any]) -> tuple[pd.DataFrame, p
         normal = score.score(known["test"][model])
         for key in changed:
             kind, severity = key.split("_")
-            found = metrics.ood_metrics(normal, score.score(known[key][model]), resamples, seed)
+            found = metrics.ood_metrics(normal, score.score(known[key][model]), resamples, seed, paired=True)
             measures.append({"model": row, "score": title, "kind": kind, "severity": int(severity), "n": len(normal), **found})
     for model, facts in units.items():
         for key in ("test", *changed) if facts["unit"] == "bits_per_dim" else ():

@@ -36,6 +36,8 @@ from likelihood.evaluation.results import DIGITS, Compared
 from likelihood.figures import benchmark as figures
 from likelihood.figures.titles import kind
 
+INTERVAL = ("auroc_low", "auroc_high")
+
 Statistics = dict[str, pd.DataFrame]  # by set
 
 
@@ -52,13 +54,23 @@ def of_seeds(statistics: Statistics) -> list[Statistics]:
 
 
 def summary_of(facts: dict[str, Any], by_seed: list[Statistics], row: str, outs: list[str], resamples: int, seed: int) -> dict:
-    """What a variant's metrics.json says: the means over its models of their likelihoods and measures of -log p."""
+    """What a variant's metrics.json says of its model, or of its models the means of likelihoods and measures of -log p.
+
+    Such a mean has no interval: those of its models are over images, and not of a mean over trainings.
+    """
     found = []
     for statistics in by_seed:
         per_image = results.likelihoods(facts, statistics)
         means = {name: float(per_image[name].mean()) for name in ("train", "test", *outs)}
         found.append({facts["unit"]: means, **results.raw_likelihood(statistics, outs, resamples, seed)["metrics"]})
-    mean = {key: {name: float(np.mean([each[key][name] for each in found])) for name in found[0][key]} for key in found[0]}
+    mean = {
+        key: {
+            name: float(np.mean([each[key][name] for each in found]))
+            for name in found[0][key]
+            if len(found) == 1 or name not in INTERVAL
+        }
+        for key in found[0]
+    }
     return results.rounded({row: mean, "images": {name: len(by_seed[0][name]) for name in ("train", "test", *outs)}})
 
 

@@ -170,6 +170,20 @@ def test_a_forest_tells_the_look_of_two_sets():
     assert found == evidence.in_distribution(dark[:60], light[:60], {"dark": dark[60:], "light": light[60:]}, seed=0)
 
 
+@pytest.mark.parametrize("count", [30, 300], ids=["few", "many"])
+def test_the_look_of_samples_depends_neither_on_the_order_nor_on_the_size_of_a_set(tmp_path, count):
+    rng = np.random.RandomState(0)
+    inside = rng.normal(128, 25, (700, 1, 4, 4)).clip(0, 255).astype(np.uint8)
+    ordered = np.concatenate([rng.normal(mean, 25, (count // 2, 1, 4, 4)).clip(0, 255).astype(np.uint8) for mean in (70, 190)])
+    for name, x in (("in/val", inside[:400]), ("in/test", inside[400:]), ("out/other", ordered)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / f"{name}.npy", x)
+    found = evidence.look_of_samples(tmp_path, "other", {"glow": np.full((4, 4, 3), 128, np.uint8)}, seed=0)
+    assert found["glow"] == 1.0
+    assert found["test"] > 0.7
+    assert found["other"] < 0.3
+
+
 def test_figures_are_drawn_with_a_line_or_bar_for_every_set():
     rng = np.random.RandomState(0)
     values = {"test": rng.normal(3.0, 1.0, 90), "mnist": rng.normal(2.0, 1.0, 90)}

@@ -66,6 +66,18 @@ def test_the_interval_has_the_width_theory_gives_and_holds_the_estimate():
     assert metrics.bootstrap_auroc(IN, OUT, 1000, seed=1) == (low, high)
 
 
+def test_the_interval_of_pairs_has_the_width_that_fresh_pairs_show():
+    def pairs(number):
+        inside = np.random.RandomState(number).normal(size=200)
+        return inside, inside + 0.3 + 0.3 * np.random.RandomState(1000 + number).normal(size=200)
+
+    error = np.std([metrics.auroc(*pairs(number)) for number in range(300)])
+    low, high = metrics.bootstrap_auroc(*pairs(0), 1000, seed=1, paired=True)
+    assert (high - low) == pytest.approx(2 * 1.96 * error, rel=0.3)
+    low, high = metrics.bootstrap_auroc(*pairs(0), 1000, seed=1)
+    assert (high - low) > 2 * 2 * 1.96 * error, "as if the images had nothing to do with each other"
+
+
 def test_scores_that_are_not_finite_are_refused():
     for bad in (np.nan, np.inf):
         with pytest.raises(ValueError, match="1 of 3 scores are not finite"):

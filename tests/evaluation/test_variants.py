@@ -56,6 +56,18 @@ def test_a_number_of_an_analysis_that_is_not_finite_is_refused(tmp_path):
         evaluate_analysis.read_added(tmp_path, {"val": np.array([9])})
 
 
+def test_a_mean_over_seeds_has_no_interval_which_would_be_over_images():
+    facts, outs = {"unit": "bits_per_dim", "dims": 4}, ["mnist"]
+    one, other = [
+        {name: pd.DataFrame({"index": range(9), "log_prob": rng.normal(size=9)}) for name in ("train", "test", *outs)}
+        for rng in map(np.random.RandomState, (0, 1))
+    ]
+    alone = [evaluate_variant.summary_of(facts, [each], "glow", outs, 10, 0)["glow"]["mnist"] for each in (one, other)]
+    both = evaluate_variant.summary_of(facts, [one, other], "glow", outs, 10, 0)["glow"]["mnist"]
+    assert both.keys() == alone[0].keys() - {"auroc_low", "auroc_high"}
+    assert both["auroc"] == pytest.approx(np.mean([each["auroc"] for each in alone]), abs=1e-4)
+
+
 def test_the_statistics_of_seeds_are_told_apart_and_a_single_model_has_none():
     table = pd.DataFrame({"index": [4, 9], "log_prob@1": -1.0, "kl@1": 2.0, "log_prob@2": -7.0, "kl@2": 3.0})
     first, second = evaluate_variant.of_seeds({"test": table, "val": table})

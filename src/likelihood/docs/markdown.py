@@ -15,4 +15,5 @@ def table(align: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) ->
 
 def interval(found: Mapping[str, float]) -> str:
     """AUROC with its interval."""
-    return f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
+    interval = f" [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]" if "auroc_low" in found else ""
+    return f"{found['auroc']:.3f}{interval}"

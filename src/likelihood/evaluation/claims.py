@@ -2,11 +2,13 @@
 
 explain.json holds
 
-    split       for Glow and each set, the mean of each part of log p(x) in bits/dim, and the AUROC of minus this part alone
+    split       for Glow and each set, the mean of each part of log p(x) in bits/dim, and the AUROC of minus this part alone;
+                the parts are means over draws, and without the 8 bits/dim that turn a density on [0, 1] into levels 0..255
     constants   for each model, the most and the least likely grey level and their bits/dim
     code        for each set, the mean size of an image under the best of the codecs, bits/dim
     samples     for each natural out-set, the share of a model's samples that look in-distribution, and the share of held-out
-                images of both sets: those that a random forest [1], trained on pixels of both sets, calls in-distribution
+                images of both sets: those that a random forest [1], trained on pixels of as many images of each, calls
+                in-distribution
 
 <model>.csv has the columns experiment, at, set (analyses/dissection.py), n images, mean of bits/dim,
 and auroc of -log p, the out-set against `test` at the same λ or epoch. The figures are split, constants, entropy,
@@ -106,13 +108,20 @@ def in_distribution(inside: np.ndarray, outside: np.ndarray, judged: Mapping[str
 
 
 def look_of_samples(processed: Path, out: str, grids: dict[str, np.ndarray], seed: int) -> dict[str, float]:
-    """The share of samples, and of images new to the forest, that look more like the in-set than like the out-set."""
-    inside, test = (images.load(processed / "in" / f"{name}.npy") for name in ("val", "test"))
-    outside = images.load(processed / "out" / f"{out}.npy")
-    half = len(outside) // 2
-    judged = {"test": test[:LOOKED_AT], out: outside[half : half + LOOKED_AT]}
-    judged |= {model: pictures(grid, inside.shape[1:]) for model, grid in grids.items()}
-    return in_distribution(inside[:LOOKED_AT], outside[: min(half, LOOKED_AT)], judged, seed)
+    """The share of samples, and of images new to the forest, that look more like the in-set than like the out-set.
+
+    The forest learns from equally many of both sets: one that has seen few images of a set hardly calls any its own. All are
+    drawn at random, as the images of a set may stand class by class.
+    """
+    sets = {"val": processed / "in/val.npy", "test": processed / "in/test.npy", out: processed / "out" / f"{out}.npy"}
+    shuffled = {}
+    for name, path in sets.items():
+        x = images.load(path)
+        shuffled[name] = x[selection.compared(name, len(x), len(x), seed)[: 2 * LOOKED_AT]]
+    count = min(len(shuffled["val"]), len(shuffled[out]) // 2, LOOKED_AT)
+    judged = {"test": shuffled["test"][:LOOKED_AT], out: shuffled[out][count : count + LOOKED_AT]}
+    judged |= {model: pictures(grid, shuffled["test"].shape[1:]) for model, grid in grids.items()}
+    return in_distribution(shuffled["val"][:count], shuffled[out][:count], judged, seed)
 
 
 def code_lengths(processed: Path, outs: list[str], seed: int) -> dict[str, float]:

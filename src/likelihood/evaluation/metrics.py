@@ -6,7 +6,8 @@ Throughout, a higher score is more outlying and OOD is the positive class.
     AUPRC   area under precision against recall (average precision); depends on the share of OOD images
     FPR95   part of the in-distribution images flagged at the threshold that flags 95 % of the OOD images
 
-Intervals are 95 % percentile intervals of the bootstrap over images [1], each set resampled by itself.
+Intervals are 95 % percentile intervals of the bootstrap over images [1], each set resampled by itself, or pairs where every OOD
+image was made from an in-distribution one. An AUROC of 0 or 1 has an interval without width, however few images there are.
 
 References:
     [1] An introduction to the bootstrap (Efron & Tibshirani, 1993), chapter 13
@@ -66,25 +67,35 @@ def weighted_auroc(in_scores: np.ndarray, out_scores: np.ndarray, in_counts: np.
     return wins / (in_counts.sum(axis=1) * out_counts.sum(axis=1))
 
 
-def bootstrap_auroc(in_scores: np.ndarray, out_scores: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % bootstrap interval of the AUROC, from `resamples` stratified resamples of the images."""
+def bootstrap_auroc(
+    in_scores: np.ndarray, out_scores: np.ndarray, resamples: int, seed: int, paired: bool = False
+) -> tuple[float, float]:
+    """95 % bootstrap interval of the AUROC, from `resamples` stratified resamples of the images, or of pairs of them."""
     rng = np.random.RandomState(seed)
     _, scores = _labelled(in_scores, out_scores)
     in_scores, out_scores = scores[: len(in_scores)], scores[len(in_scores) :]
     values = []
     for start in range(0, resamples, CHUNK):
-        counts = [
+        in_counts, out_counts = (
             rng.multinomial(len(x), np.full(len(x), 1.0 / len(x)), size=min(CHUNK, resamples - start))
             for x in (in_scores, out_scores)
-        ]
-        values.append(weighted_auroc(in_scores, out_scores, *counts))
+        )
+        values.append(weighted_auroc(in_scores, out_scores, in_counts, in_counts if paired else out_counts))
     low, high = np.percentile(np.concatenate(values), [2.5, 97.5])
     return float(low), float(high)
 
 
-def ood_metrics(in_scores: np.ndarray, out_scores: np.ndarray, resamples: int, seed: int) -> dict[str, float]:
-    """All of the above by name: auroc, auroc_low, auroc_high, auprc, fpr95."""
-    low, high = bootstrap_auroc(in_scores, out_scores, resamples, seed)
+def ood_metrics(
+    in_scores: np.ndarray, out_scores: np.ndarray, resamples: int, seed: int, paired: bool = False
+) -> dict[str, float]:
+    """All of the above by name: auroc, auroc_low, auroc_high, auprc, fpr95.
+
+    Arguments:
+        in_scores, out_scores: (N,) and (M,).
+        resamples, seed: of the bootstrap.
+        paired: whether the k-th OOD image was made from the k-th in-distribution one, so that they are drawn together.
+    """
+    low, high = bootstrap_auroc(in_scores, out_scores, resamples, seed, paired)
     return {
         "auroc": auroc(in_scores, out_scores),
         "auroc_low": low,

@@ -300,10 +300,9 @@ def heat_map(
     """
     cells = table.set_index(["model", "score", "benchmark", "out"])["auroc"]
     widths = [len(columns) for columns in groups.values()]
-    labels = [f"{set_title(inside)} → {set_title(out)}" for columns in groups.values() for _, inside, out in columns]
-    beside = (
-        LETTER * (max(map(len, rows.values())) + 0.8 * len(labels[-1])) + BAR
-    )  # titles of rows, and the last column's, slanted
+    labels = {title: [f"{set_title(inside)} → {set_title(out)}" for _, inside, out in pairs] for title, pairs in groups.items()}
+    # Beside the cells stand the titles of rows, and the last column's, which is slanted.
+    beside = LETTER * (max(map(len, rows.values())) + 0.8 * len(list(labels.values())[-1][-1])) + BAR
     figure = Figure(figsize=(beside + CELL * sum(widths), 1.9 + 0.23 * len(rows)), layout="constrained")
     axes = figure.subplots(1, len(groups), sharey=True, width_ratios=widths, squeeze=False)[0]
     for ax, (title, columns) in zip(axes, groups.items(), strict=True):
@@ -313,8 +312,7 @@ def heat_map(
             if np.isfinite(value):
                 color = "white" if abs(value - 0.5) > DARK else "black"
                 ax.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize=7, color=color)
-        titles, labels = labels[: len(columns)], labels[len(columns) :]
-        ax.set_xticks(range(len(columns)), titles, rotation=40, ha="left", rotation_mode="anchor", fontsize=8)
+        ax.set_xticks(range(len(columns)), labels[title], rotation=40, ha="left", rotation_mode="anchor", fontsize=8)
         ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
         ax.set_xlabel(title)
         for spine in ax.spines.values():

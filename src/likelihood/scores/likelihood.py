@@ -9,8 +9,8 @@
 log_prob and log_pz are minus the statistics of these names.
 
 Typicality is the distance of the likelihood from that of the in-set: a typical image is neither unlikely nor too likely [3]. Our
-deviation: [3] flags a batch where the distance passes a threshold from bootstrapped batches; the distance itself gives the same
-ranking, which is all that AUROC, AUPRC and FPR95 ask for.
+deviations: H is over held-out images, and in [3] over those trained on; [3] flags a batch where the distance passes a threshold
+from bootstrapped batches, while the distance itself gives the same ranking, which is all that AUROC, AUPRC and FPR95 ask for.
 
 KolmogorovSmirnov: our deviation is that [4] tests a batch by random projections of its latents; log p is one number an image that
 every model has.
