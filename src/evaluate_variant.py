@@ -89,6 +89,26 @@ def mean_likelihoods(facts: dict[str, Any], by_seed: list[Statistics], row: str,
     return pd.DataFrame(rows, columns=["model", "set", "seeds", "mean", "std"])
 
 
+def over_seeds(
+    bare: dict[str, scores.Sample],
+    compared: Compared,
+    facts: dict[str, Any],
+    by_seed: list[Statistics],
+    row: str,
+    outs: list[str],
+    seed: int,
+) -> dict[str, list[pd.DataFrame]]:
+    """The tables `seeds` and `likelihoods` of models that differ in their seed."""
+    measured = [results.with_statistics(bare, compared.statistics(each)) for each in by_seed]
+    names = scores.applicable(list(compared.statistics(by_seed[0])["val"]))
+    shown = ["test", *outs]
+    indexed = [{name: each[name].iloc[compared.rows[name]] for name in shown} for each in by_seed]
+    return {
+        "seeds": [spread([results.compare(names, each, row, outs, 1, seed) for each in measured])],
+        "likelihoods": [mean_likelihoods(facts, indexed, row, shown)],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("variant", help="a name under variants: in params.yaml")
@@ -109,7 +129,11 @@ def main() -> None:
     if not seeds:
         names = scores.applicable(list(chosen["val"]))
         found["scores"].append(results.compare(names, results.with_statistics(bare, chosen), row, outs, resamples, seed))
-    if family in params.MODELS:
+    if family not in params.MODELS:  # one of a user's own, which no benchmark trains by itself
+        found["scores"].append(pd.DataFrame(columns=results.COLUMNS))
+        if seeds:
+            found |= over_seeds(bare, compared, facts, seeds, row, outs, seed)
+    else:
         base_facts, base = results.of_model(benchmark, family)
         title, base_chosen = results.row_name(family, base_facts), compared.statistics(base)
         end = kind(variant, family)
@@ -118,13 +142,7 @@ def main() -> None:
         names = scores.needing(list(added["val"]), list(both["val"]))
         found["scores"].append(results.compare(names, results.with_statistics(bare, both), title, outs, resamples, seed))
         if seeds:
-            alone = [base_chosen, *(compared.statistics(each) for each in seeds)]
-            measured = [results.with_statistics(bare, each) for each in alone]
-            names = scores.applicable(list(base_chosen["val"]))
-            found["seeds"] = [spread([results.compare(names, each, title, outs, 1, seed) for each in measured])]
-            natural = [name for name in sets if name != "val"]
-            indexed = [{name: each[name].iloc[compared.rows[name]] for name in natural} for each in (base, *seeds)]
-            found["likelihoods"] = [mean_likelihoods(base_facts, indexed, title, natural)]
+            found |= over_seeds(bare, compared, base_facts, [base, *seeds], title, outs, seed)
 
     metrics = Path("metrics") / benchmark
     place = metrics / "variants" / f"{variant}.json"

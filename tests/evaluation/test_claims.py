@@ -184,6 +184,18 @@ def test_the_look_of_samples_depends_neither_on_the_order_nor_on_the_size_of_a_s
     assert found["other"] < 0.3
 
 
+OUTS = ("mnist", "noise", "constant")
+
+
+@pytest.mark.parametrize("far", [1.0, 90.0])
+def test_no_point_of_a_curve_is_cut_off(far):
+    table = pd.DataFrame({"at": [1.0, 0.5] * 2, "set": ["test", "test", "mnist", "mnist"], "mean": [3.0, 2.0, 1.5, far]})
+    tables, units = dict.fromkeys(MODELS, table), dict.fromkeys(MODELS, "bits_per_dim")
+    for ax in claimfigures.lines(tables, units, "fashion_mnist", OUTS, "λ", "less contrast").axes:
+        low, high = ax.get_ylim()
+        assert all(low < value < high for line in ax.lines for value in line.get_ydata())
+
+
 def test_figures_are_drawn_with_a_line_or_bar_for_every_set():
     rng = np.random.RandomState(0)
     values = {"test": rng.normal(3.0, 1.0, 90), "mnist": rng.normal(2.0, 1.0, 90)}
@@ -192,14 +204,15 @@ def test_figures_are_drawn_with_a_line_or_bar_for_every_set():
     table = pd.DataFrame({"at": [1.0, 0.5] * 2, "set": ["test", "test", "mnist", "mnist"], "mean": [3.0, 2.0, 1.5, 1.0]})
     levels = {model: np.linspace(1.0, 4.0, 256) for model in MODELS}
     drawn = [
-        claimfigures.split({"log p(z)": values, "log |det|": values}, "fashion_mnist"),
-        claimfigures.constants(levels, means, units, "fashion_mnist"),
-        claimfigures.lines(dict.fromkeys(MODELS, table), units, "fashion_mnist", "λ", "less contrast", reverse=True),
-        claimfigures.entropy({"test": 4.0, "mnist": 2.0, "noise": 8.1}, means, "fashion_mnist"),
+        claimfigures.split({"log p(z)": values, "log |det|": values}, "fashion_mnist", OUTS),
+        claimfigures.constants(levels, means, units, "fashion_mnist", OUTS),
+        claimfigures.lines(dict.fromkeys(MODELS, table), units, "fashion_mnist", OUTS, "λ", "less contrast", reverse=True),
+        claimfigures.entropy({"test": 4.0, "mnist": 2.0, "noise": 8.1}, means, "fashion_mnist", OUTS),
     ]
-    for figure, expected in zip(drawn, (2, 3, 2, 3), strict=True):
-        for ax in figure.axes:
-            assert len(ax.get_legend().get_texts()) == expected
+    for figure, expected in zip(drawn, (2, 4, 2, 3), strict=True):
+        for legend in figure.legends or [ax.get_legend() for ax in figure.axes]:
+            assert len(legend.get_texts()) == expected
+    assert any("700.0 ↑" in text.get_text() for text in drawn[1].axes[0].get_legend().get_texts())
     assert any("700 ↑" in text.get_text() for text in drawn[3].axes[0].get_legend().get_texts())
 
 

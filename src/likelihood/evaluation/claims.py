@@ -159,16 +159,16 @@ def collect(benchmark: str, entry: dict[str, Any], seed: int) -> Evidence:
     means = {model: {name: float(likelihoods[model][name].mean()) for name in ("test", *outs)} for model in MODELS}
     numbers, parts = split(statistics["glow"], facts["glow"]["dims"], outs)
     found: dict[str, Any] = {"split": numbers}
-    drawn = {"split": figures.split(parts, in_name)} if parts else {}  # there is none where all images are alike
+    drawn = {"split": figures.split(parts, in_name, outs)} if parts else {}  # there is none where all images are alike
     if "constant" in outs and len(likelihoods["glow"]["constant"]) == 256:
         levels = {model: likelihoods[model]["constant"] for model in MODELS}
         found["constants"] = {model: constants(levels[model]) for model in MODELS}
-        drawn["constants"] = figures.constants(levels, means, units, in_name)
+        drawn["constants"] = figures.constants(levels, means, units, in_name, outs)
     found["code"] = code_lengths(processed, outs, seed)
     grids = {model: newest_samples(Path("metrics") / benchmark / "train" / model / "plots/images/samples") for model in MODELS}
     natural = [out for out in outs if data.natural(out) and len(statistics["glow"][out]) > 1]  # one half is for learning
     found["samples"] = {out: look_of_samples(processed, out, grids, seed) for out in natural}
-    drawn["entropy"] = figures.entropy(found["code"], {m: means[m] for m in MODELS if units[m] == "bits_per_dim"}, in_name)
+    drawn["entropy"] = figures.entropy(found["code"], {m: means[m] for m in MODELS if units[m] == "bits_per_dim"}, in_name, outs)
     dissected = {
         model: measured(pd.read_parquet(Path("data/analyses") / benchmark / "claims" / f"{model}.parquet")) for model in MODELS
     }
@@ -177,7 +177,7 @@ def collect(benchmark: str, entry: dict[str, Any], seed: int) -> Evidence:
         ("epoch", "training", "epoch", "likelihood by epoch, from snapshots of the weights in 8 bits"),
     ):
         of = {model: table[table["experiment"] == experiment] for model, table in dissected.items()}
-        drawn[name] = figures.lines(of, units, in_name, xlabel, title, reverse=experiment == "contrast")
+        drawn[name] = figures.lines(of, units, in_name, outs, xlabel, title, reverse=experiment == "contrast")
     return results.rounded(found), dissected, drawn
 
 

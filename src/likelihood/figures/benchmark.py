@@ -86,8 +86,8 @@ def histogram_panel(
 ) -> None:
     """Draw one model's histograms.
 
-    The legend has the mean of a set that lies beyond the axis, with an arrow, and says which bars are cut off: a few images all
-    alike would else flatten every other histogram.
+    The legend has the mean of a set that lies beyond the axis, with an arrow, or the share of its images that do, and says which
+    bars are cut off: a few images all alike would else flatten every other histogram.
     """
     values = {name: group["value"].to_numpy() for name, group in rows.groupby("set")}
     low = min(0.0, *(float(np.quantile(v, 0.001)) for v in values.values()))
@@ -104,7 +104,8 @@ def histogram_panel(
         if name not in within:
             label += f", mean {values[name].mean():,.1f} →"
         else:
-            label += ", cut off ↑" if density[name].max() > top else ""
+            beyond = (values[name] > high).mean()
+            label += (f", {beyond:.0%} →" if beyond >= 0.01 else "") + (", cut off ↑" if density[name].max() > top else "")
             ax.stairs(np.minimum(density[name], top), edges, fill=True, color=palette[name], alpha=0.35)
             ax.stairs(np.minimum(density[name], top), edges, color=palette[name], linewidth=1.1)
         handles.append(Patch(facecolor=(palette[name], 0.35), edgecolor=palette[name], label=label))

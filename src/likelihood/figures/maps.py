@@ -100,7 +100,8 @@ def maps(
     text = f"bits per pixel: bright is what a model did not expect; {ends[0]:.0f} is a blind guess"
     if len(ends) > 1:
         text += "\n(of binarised images the scale ends at 1 per value)"
-    scale(figure, next(iter(palettes.values())), left / width, bottom - 0.33, text)
+    widest = next(palette for name, palette in palettes.items() if not models[name].signed and palette.norm.vmax == ends[0])
+    scale(figure, widest, left / width, bottom - 0.33, text)
     if differences:
         text = "how many more bits per pixel the first model needs than the second;\nthe number in each map is their sum"
         scale(figure, differences[0].colors(channels), left / width, bottom - 0.78, text)
