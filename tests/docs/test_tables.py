@@ -60,6 +60,15 @@ def test_the_share_of_the_minutes_is_read_between_two_epochs():
     assert text.endswith("Ours comes to the last value of normflows' Glow, 3.500, in 0.50 of the minutes.")  # after 1.5 of 3
 
 
+@pytest.mark.parametrize(
+    ("ours", "said"),
+    [([(1.0, 4.0), (2.0, 3.6)], "Ours does not come to the"), ([(1.5, 3.0), (2.0, 2.0)], "in less than 0.50 of")],
+)
+def test_a_value_that_is_never_reached_or_from_the_start_is_said_to_be(ours, said):
+    curves = {"glow": points(*ours), "normflows": points((2.0, 5.0), (3.0, 3.5))}
+    assert said in tables.quality_table({**MACHINE, "test_images": 10, "curves": curves})
+
+
 def test_what_the_default_run_costs_is_said_of_the_machine_that_it_was_measured_on():
     text = tables.fresh_sentence({**MACHINE, "minutes": 18.62, "gigabytes": 1.38})
     assert text.startswith("The pipeline takes 19 minutes on 2 cores (P, AVX2), and 1.4 GB of memory; ")

@@ -106,9 +106,25 @@ def test_a_model_of_binarised_images_is_in_no_finding_that_compares_likelihoods(
     row = summary.pop("glow")
     summary["glow_binarised"] = {"binary_bits_per_dim": row["bits_per_dim"], "mnist": row["mnist"]}
     assert list(claims.made(results)) == []
-    for findings in (claims.likelier, claims.overfitting, claims.entropy):
+    every = (claims.likelier, claims.overfitting, claims.entropy, claims.training, claims.samples, claims.contrast)
+    for findings in every:
         texts = [finding.text for finding in findings(results)]
-        assert [("VAE" in text, "PixelCNN" in text) for text in texts] == [(True, False), (False, True)]
+        assert {("VAE" in text, "PixelCNN" in text) for text in texts} == {(True, False), (False, True)}
+
+
+def test_an_out_set_that_no_experiment_has_is_in_no_finding(results):
+    entries = {name: {**entry, "out": [*entry["out"], "kmnist"]} for name, entry in results.entries.items()}
+    more = {name: {model: {**row, "kmnist": row[next(iter(row.keys() - {"bits_per_dim"}))]} for model, row in found.items()}
+            for name, found in results.summary.items()}  # fmt: skip
+    both = results._replace(entries=entries, simpler={"fashion_mnist": ["mnist", "kmnist"]}, summary=more)
+    for findings in (claims.split, claims.curvature, claims.training, claims.samples, claims.contrast, claims.ensemble):
+        assert set(findings(both)) == set(findings(results))
+
+
+def test_samples_that_look_like_the_in_set_are_no_evidence_where_the_out_set_is_less_likely(results):
+    summary = results.summary["fashion_mnist_wide"]
+    summary["vae"] = {**summary["vae"], "mnist": {"auroc": 0.9}}
+    assert [finding.holds for finding in claims.samples(results)] == [False, True, False]
 
 
 def test_the_page_has_every_claim_that_results_tell_of_with_its_evidence(results):

@@ -93,6 +93,49 @@ def test_a_family_has_one_variant_of_several_seeds():
     assert refusal(values) is None
 
 
+PAIRS = ("claims.pairs", "rank.development", "rank.near")
+
+
+@pytest.mark.parametrize("key", PAIRS)
+@pytest.mark.parametrize(("out", "why"), [("noise", "made up, and no pair of pictures"), ("mnist", "that very set")])
+def test_a_pair_is_of_two_sets_of_pictures(key, out, why):
+    values = base()
+    section, name = key.split(".")
+    values[section][name] = {"mnist": [out]}
+    assert refusal(values) == f"params.yaml: {key}.mnist holds {out!r}, which is {why}; name other sets of pictures"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("cifar10_30k", "cifar10", True), ("cifar10", "cifar10_animals", True), ("cifar10_30k", "cifar10_animals", True),
+        ("fashion_mnist", "fashion_tops", True), ("fashion_tops", "fashion_other", False), ("mnist_low", "mnist_high", False),
+        ("cifar10_animals", "cifar10_vehicles", False), ("cifar10", "cifar100", False), ("svhn_10k", "svhn", True),
+        ("mine", "mnist", False), ("mnist", "noise", False),
+    ],
+)  # fmt: skip
+def test_sets_that_share_images_are_no_pair(one, other, both):
+    assert checks.shared(one, other) == checks.shared(other, one) == both
+
+
+def test_an_out_set_with_images_of_the_in_set_is_refused():
+    values = base()
+    values["benchmarks"]["small"] = {"in": "cifar10_30k", "out": ["cifar10_animals"]}
+    said = (
+        "params.yaml: benchmarks.small.out holds 'cifar10_animals', which has images of its in-set 'cifar10_30k'; name other sets"
+    )
+    assert refusal(values) == said
+
+
+def test_a_variant_is_named_by_its_family_and_an_own_set_by_no_model():
+    values = base()
+    values["variants"]["bigglow"] = {"family": "glow"}
+    assert refusal(values) == "params.yaml: variants.bigglow must begin with glow_, as tables name it by its family"
+    values = base()
+    values["own"]["glow"] = values["own"]["mine"]
+    assert refusal(values).startswith("params.yaml: own.glow must be a name of a-z, 0-9 and _, and none of train, ")
+
+
 def test_so_few_images_that_no_detector_can_be_calibrated_are_not_scored():
     values = base()
     values["score"]["images"] = 3

@@ -121,7 +121,7 @@ def page(
         " compared. Written by `likelihood docs` from `metrics/scores.csv`, `metrics/ranking.json` and"
         " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`. Seconds are from the pixels to"
         f" the score, of {timing['images']} images on {tables.machine(timing)} ([scores.py](../bench/scores.py)); a variant by"
-        " itself is not timed (–), and takes about what its family does.",
+        " itself is not timed (–).",
         "## By the worst far pair\n\n" + ranked(table, ranking, entries, None),
     ]
     for benchmark, found in table.groupby("benchmark", sort=False):

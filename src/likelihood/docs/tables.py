@@ -74,11 +74,21 @@ def quality_table(results: dict[str, Any]) -> str:
         for point in (points[len(points) // 2 - 1], points[-1]):
             rows.append((title, f"{point['images']:,}", f"{point['minutes']:.2f}", f"{sign}{point['bits_per_dim']:.3f}"))
     head = f"{machine(results)}; {results['test_images']:,} test images, one draw.\n\n"
+    return head + markdown.table("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows) + f"\n\n{overtaken(results)}"
+
+
+def overtaken(results: dict[str, Any]) -> str:
+    """In which part of its minutes our Glow has what normflows' ends with."""
     ours, theirs = results["curves"]["glow"], results["curves"]["normflows"][-1]
-    bits, minutes = ([point[key] for point in reversed(ours)] for key in ("bits_per_dim", "minutes"))
-    share = np.interp(theirs["bits_per_dim"], bits, minutes) / theirs["minutes"]
-    ratio = f"\n\nOurs comes to the last value of normflows' Glow, {theirs['bits_per_dim']:.3f}, in {share:.2f} of the minutes."
-    return head + markdown.table("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows) + ratio
+    goal = theirs["bits_per_dim"]
+    number = next((number for number, point in enumerate(ours) if point["bits_per_dim"] <= goal), None)
+    if number is None:
+        return f"Ours does not come to the last value of normflows' Glow, {goal:.3f}."
+    after, before = ours[number], ours[max(0, number - 1)]
+    bits, minutes = ([point[key] for point in (after, before)] for key in ("bits_per_dim", "minutes"))
+    share = np.interp(goal, bits, minutes) / theirs["minutes"]
+    words = "in" if number else "in less than"
+    return f"Ours comes to the last value of normflows' Glow, {goal:.3f}, {words} {share:.2f} of the minutes."
 
 
 def fresh_sentence(results: dict[str, Any]) -> str:

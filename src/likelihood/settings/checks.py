@@ -14,7 +14,7 @@ from likelihood.settings import resolve
 from likelihood.settings.schema import ANALYSES, at, families, parameters, words
 
 # What stands beside the sets in tables and metrics.
-RESERVED = ("train", "val", "test", "samples", "bits_per_dim", "binary_bits_per_dim")
+RESERVED = ("train", "val", "test", "samples", "bits_per_dim", "binary_bits_per_dim", *MODELS)
 TAKEN = ("claims", "detectors", "scores")  # and beside the benchmarks
 BINARISED = tuple(f"{model}_binarised" for model in MODELS)
 ROWS = ("all", "none", "images", "tables", "figures", "contact")
@@ -44,6 +44,9 @@ def check(values: dict[str, Any]) -> None:
         if not re.fullmatch(r"[a-z0-9_]{1,100}", name) or name in BESIDE:
             allowed = "a name of up to 100 of a-z, 0-9 and _, and none of"
             raise InputError(f"params.yaml: variants.{shown(name)} must be {allowed} {', '.join(BESIDE)}")
+        family = variant["family"]
+        if name != family and not name.startswith(f"{family}_"):
+            raise InputError(f"params.yaml: variants.{name} must begin with {family}_, as tables name it by its family")
         if variant["family"] not in values:
             raise InputError(f"params.yaml: variants.{name}.family is {variant['family']!r}; add a section {variant['family']}")
     named("run", values["run"], values["benchmarks"], "benchmarks")
@@ -64,6 +67,9 @@ def check(values: dict[str, Any]) -> None:
             known(key, in_set, values)
             for one in out:
                 known(f"{key}.{in_set}", one, values)
+                if one == in_set or not data.natural(one):
+                    why = "that very set" if one == in_set else "made up, and no pair of pictures"
+                    raise InputError(f"params.yaml: {key}.{in_set} holds {one!r}, which is {why}; name other sets of pictures")
     for in_set, out in values["rank"]["near"].items():
         if both := set(out) & set(values["rank"]["development"].get(in_set, [])):
             raise InputError(f"params.yaml: rank.near.{in_set} has {min(both)}, and so has rank.development: a pair has one use")
@@ -175,9 +181,26 @@ def same_shape(here: str, entry: dict[str, Any], declared: dict[str, Any]) -> No
         if out == entry["in"]:
             raise InputError(f"params.yaml: {here}.out holds {out!r}, which is its in-set; name other sets")
         out_set = own.find(out, declared, Path())
+        if shared(entry["in"], out):
+            raise InputError(
+                f"params.yaml: {here}.out holds {out!r}, which has images of its in-set {entry['in']!r}; name other sets"
+            )
         if not isinstance(out_set, data.Made) and out_set.shape != in_set.shape:
             shapes = f"{entry['in']} has {in_set.shape}, {out} has {out_set.shape}"
             raise InputError(f"params.yaml: {here} mixes image shapes: {shapes}; all sets of one benchmark must have the same")
+
+
+def shared(one: str, other: str) -> bool:
+    """Whether two published sets, or parts of them, are known to have images in common."""
+    sets = [data.get(name) if name in data.names() else None for name in (one, other)]
+    parts = [each for each in sets if isinstance(each, data.Part)]
+    wholes = [each.of if isinstance(each, data.Part) else name for each, name in zip(sets, (one, other), strict=True)]
+    if wholes[0] != wholes[1] or len(parts) < 2:
+        return wholes[0] == wholes[1]
+    if all(each.classes for each in parts) and not set(parts[0].classes) & set(parts[1].classes):
+        return False
+    places = [{(split, int(place)) for split, found in each.positions.values() for place in found} for each in parts]
+    return not places[0].isdisjoint(places[1])
 
 
 def shown(text: object) -> str:
