@@ -87,7 +87,8 @@ def clean(clone, page):
 def made(small, tmp_path_factory):
     """The copy in which the fourth model of the page was run, and what `dvc repro` printed."""
     page = Page("model.md")
-    clone = page.followed(small, tmp_path_factory.mktemp("made") / "clone", made={"epochs": 2, "hidden": 32})
+    seeds = {"variants": {"made_seeds": {"family": "made", "seeds": [1, 2]}}, "run_variants": ["made", "made_seeds"]}
+    clone = page.followed(small, tmp_path_factory.mktemp("made") / "clone", made={"epochs": 2, "hidden": 32}, **seeds)
     clean(clone, page)
     (words,) = [line.split()[1:] for line in page.commands if "schema" in line]
     subprocess.run([sys.executable, *words], cwd=clone.folder, env={**environment(), "PYTHONPATH": "src"}, check=True)
@@ -102,7 +103,11 @@ def test_the_laws_find_a_model_s_file(made):
 
 def test_a_model_is_added_as_its_page_says(made):
     clone, output = made
-    assert ran(output) == {"check", "train_variant-made", "score_variant-made", "evaluate_variant-made", "rank"}
+    assert ran(output) == {
+        "check", "rank", *(f"{stage}_variant-{name}" for stage in ("train", "score", "evaluate") for name in ("made", "made_seeds"))
+    }  # fmt: skip
+    over_seeds = pd.read_csv(clone.folder / "metrics/scores/mnist_5k/made_seeds/seeds.csv")
+    assert set(over_seeds["seeds"]) == {2}
     found = json.loads(clone.read("metrics/mnist_5k/variants/made.json"))
     three = json.loads(clone.read("metrics/mnist_5k/ood/metrics.json"))
     assert found["images"] == three["images"]
