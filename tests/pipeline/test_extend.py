@@ -103,9 +103,8 @@ def test_the_laws_find_a_model_s_file(made):
 
 def test_a_model_is_added_as_its_page_says(made):
     clone, output = made
-    assert ran(output) == {
-        "check", "rank", *(f"{stage}_variant-{name}" for stage in ("train", "score", "evaluate") for name in ("made", "made_seeds"))
-    }  # fmt: skip
+    cells = {f"{stage}_variant-{name}" for stage in ("train", "score", "evaluate") for name in ("made", "made_seeds")}
+    assert ran(output) == {"check", "rank", *cells}
     over_seeds = pd.read_csv(clone.folder / "metrics/scores/mnist_5k/made_seeds/seeds.csv")
     assert set(over_seeds["seeds"]) == {2}
     found = json.loads(clone.read("metrics/mnist_5k/variants/made.json"))
