@@ -47,6 +47,7 @@ def test_a_p_that_is_exactly_at_the_limit_is_found(n, m, k, fdr):
     p[:k] = round(k * fdr / m * (n + 1)) / (n + 1)
     assert p[0] == pytest.approx(k * fdr / m)
     assert decisions.discoveries(p, fdr).sum() == k
+    assert decisions.fewest(m, p[0], fdr) == k
     p[:k] += 1 / (n + 1)
     assert not decisions.discoveries(p, fdr).any()
 

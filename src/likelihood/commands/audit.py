@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from likelihood.commands.entries import temporary
 from likelihood.common import params, stage
 from likelihood.common.errors import InputError
-from likelihood.detection.command import unfinished
 from likelihood.settings import checks, resolve
 
 if TYPE_CHECKING:
@@ -76,19 +76,16 @@ def opened(folder: Path) -> Iterator["Repo"]:
         with contextlib.chdir(folder), Repo() as repo:
             yield repo
     except DvcException as error:
-        raise InputError(f"DVC cannot go on: {' '.join(f'{error} {error.__cause__ or str()}'.split())}") from None
+        reason = " ".join(f"{error} {error.__cause__ or ''}".split())
+        raise InputError(f"DVC cannot go on: {reason}") from None
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """A temporary folder that is removed at the end, also where a signal ends the process."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        unfinished.places.add(folder)
-        try:
-            yield folder
-        finally:
-            unfinished.places.discard(folder)
+    with temporary(Path(tempfile.mkdtemp())) as folder:
+        folder.mkdir()
+        yield folder
 
 
 def copy(root: Path, folder: Path) -> None:

@@ -1,7 +1,6 @@
 """`likelihood detect`: look at the images of files, judge them, say what was seen."""
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -263,11 +262,7 @@ def run(arguments: argparse.Namespace) -> int:
             report.describe(detector.trained_on, decision, seen.faults, list(seen.warnings()))
     for sentence in seen.warnings():
         print(f"warning: {sentence}", file=sys.stderr)
-    if (
-        arguments.fdr
-        and not seen.flagged
-        and (least := math.ceil(seen.images * detector.least_rate() / arguments.fdr - decisions.ROUNDING)) > 1
-    ):
+    if arguments.fdr and not seen.flagged and (least := decisions.fewest(seen.images, detector.least_rate(), arguments.fdr)) > 1:
         print(f"note: of {seen.images} images none is flagged unless {least} have the smallest p possible", file=sys.stderr)
     flagged = f"{seen.flagged} of {seen.images} images flagged by {detector.score}"
     print(f"{flagged} {decision.said}; {seen.skipped} skipped", file=sys.stderr)

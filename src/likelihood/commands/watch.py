@@ -60,10 +60,8 @@ def gone(path: Path) -> bool:
     """Whether a file is certainly no longer there; a folder that cannot be listed for a moment still has its files."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
     return False
 
 

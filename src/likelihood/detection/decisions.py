@@ -115,6 +115,11 @@ def discoveries(p: np.ndarray, fdr: float) -> np.ndarray:
     return false_discovery_control(p, method="bh") <= fdr * (1 + ROUNDING)  # p are multiples of 1 / (n + 1), so often equal
 
 
+def fewest(count: int, least: float, fdr: float) -> int:
+    """How many of so many images must have the least p possible before any is flagged at a false discovery rate."""
+    return math.ceil(count * least / fdr - ROUNDING)
+
+
 def group_p(scores: np.ndarray, levels: np.ndarray) -> float:
     """P of a group of images, from their scores (k,), higher is more outlying, and the levels (n,) of the calibration images."""
     pool = np.concatenate([scores, levels])
