@@ -152,7 +152,7 @@ def overfitting(results: Results) -> Iterator[Finding]:
 def ensemble(results: Results) -> Iterator[Finding]:
     """Whether the mean likelihood of several seeds is still inverted."""
     cells = results.scores.set_index(["benchmark", "model", "score", "out"])["auroc"]
-    for benchmark, out in results.pairs() if len(results.seeds) else ():
+    for benchmark, out in results.pairs():
         for model in MODELS:
             row = results.seeds.query("benchmark == @benchmark and model == @model and out == @out and score == 'log_prob'")
             if len(row):

@@ -44,10 +44,13 @@ def ranked(table: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any]
     return markdown.table("rlrlrrr", heads, cells)
 
 
+KEYS = ["benchmark", "model", "score", "out"]
+
+
 def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
     """The tables over seeds of all benchmarks in a folder: AUROC of every score (`seeds`) or `likelihoods`."""
     files = sorted(folder.glob(f"*/*/{name}.csv"))
-    return pd.concat([pd.read_csv(file) for file in files], ignore_index=True) if files else pd.DataFrame(columns=["benchmark"])
+    return pd.concat([pd.read_csv(file) for file in files], ignore_index=True) if files else pd.DataFrame(columns=KEYS)
 
 
 def mean_and_deviation(row: Any) -> str:  # noqa: ANN401
@@ -63,7 +66,7 @@ def ensembles(
     rows = []
     cells = table.set_index(["benchmark", "model", "score", "out"])
     for name, entry in entries.items():
-        found = seeds[(seeds["benchmark"] == name) & (seeds["score"] == "log_prob")] if len(seeds) else seeds
+        found = seeds[(seeds["benchmark"] == name) & (seeds["score"] == "log_prob")]
         for row in (row for row in found.itertuples() if row.out not in made):
             means = likelihoods[(likelihoods["benchmark"] == name) & (likelihoods["model"] == row.model)].set_index("set")
             bits = [f"{means.loc[key, 'mean']:.3f} ± {means.loc[key, 'std']:.3f}" for key in ("test", row.out)]
