@@ -63,12 +63,9 @@ def summary_of(facts: dict[str, Any], by_seed: list[Statistics], row: str, outs:
         per_image = results.likelihoods(facts, statistics)
         means = {name: float(per_image[name].mean()) for name in ("train", "test", *outs)}
         found.append({facts["unit"]: means, **results.raw_likelihood(statistics, outs, resamples, seed)["metrics"]})
+    left_out = INTERVAL if len(found) > 1 else ()
     mean = {
-        key: {
-            name: float(np.mean([each[key][name] for each in found]))
-            for name in found[0][key]
-            if len(found) == 1 or name not in INTERVAL
-        }
+        key: {name: float(np.mean([each[key][name] for each in found])) for name in found[0][key] if name not in left_out}
         for key in found[0]
     }
     return results.rounded({row: mean, "images": {name: len(by_seed[0][name]) for name in ("train", "test", *outs)}})
@@ -99,8 +96,8 @@ def over_seeds(
     seed: int,
 ) -> dict[str, list[pd.DataFrame]]:
     """The tables `seeds` and `likelihoods` of models that differ in their seed."""
-    measured = [results.with_statistics(bare, compared.statistics(each)) for each in by_seed]
-    names = scores.applicable(list(compared.statistics(by_seed[0])["val"]))
+    chosen = [compared.statistics(each) for each in by_seed]
+    measured, names = [results.with_statistics(bare, each) for each in chosen], scores.applicable(list(chosen[0]["val"]))
     shown = ["test", *outs]
     indexed = [{name: each[name].iloc[compared.rows[name]] for name in shown} for each in by_seed]
     return {
@@ -125,15 +122,11 @@ def main() -> None:
 
     compared = Compared(benchmark, results.index_of(own, outs), values["evaluate"]["images"], seed)
     bare, chosen = compared.bare(), compared.statistics(own)
-    found: dict[str, list[pd.DataFrame]] = {"scores": []}
+    found: dict[str, list[pd.DataFrame]] = {"scores": [pd.DataFrame(columns=results.COLUMNS)]}
     if not seeds:
         names = scores.applicable(list(chosen["val"]))
         found["scores"].append(results.compare(names, results.with_statistics(bare, chosen), row, outs, resamples, seed))
-    if family not in params.MODELS:  # one of a user's own, which no benchmark trains by itself
-        found["scores"].append(pd.DataFrame(columns=results.COLUMNS))
-        if seeds:
-            found |= over_seeds(bare, compared, facts, seeds, row, outs, seed)
-    else:
+    if family in params.MODELS:
         base_facts, base = results.of_model(benchmark, family)
         title, base_chosen = results.row_name(family, base_facts), compared.statistics(base)
         end = kind(variant, family)
@@ -143,6 +136,8 @@ def main() -> None:
         found["scores"].append(results.compare(names, results.with_statistics(bare, both), title, outs, resamples, seed))
         if seeds:
             found |= over_seeds(bare, compared, base_facts, [base, *seeds], title, outs, seed)
+    elif seeds:  # of a family of one's own, which no benchmark trains by itself
+        found |= over_seeds(bare, compared, facts, seeds, row, outs, seed)
 
     metrics = Path("metrics") / benchmark
     place = metrics / "variants" / f"{variant}.json"

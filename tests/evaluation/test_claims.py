@@ -230,6 +230,10 @@ def test_figures_are_drawn_with_a_line_or_bar_for_every_set():
         for legend in figure.legends or [ax.get_legend() for ax in figure.axes]:
             assert len(legend.get_texts()) == expected
     assert any("700.0 ↑" in text.get_text() for text in drawn[1].axes[0].get_legend().get_texts())
+    for ax in drawn[1].axes:
+        ax.figure.draw_without_rendering()
+        low = ax.get_legend().get_window_extent().y0
+        assert all(ax.transData.transform((0, max(line.get_ydata(), default=0)))[1] < low for line in ax.lines), "it is legible"
     assert any("700 ↑" in text.get_text() for text in drawn[3].axes[0].get_legend().get_texts())
 
 

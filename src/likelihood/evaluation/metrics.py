@@ -76,11 +76,11 @@ def bootstrap_auroc(
     in_scores, out_scores = scores[: len(in_scores)], scores[len(in_scores) :]
     values = []
     for start in range(0, resamples, CHUNK):
-        in_counts, out_counts = (
+        in_counts, *others = [
             rng.multinomial(len(x), np.full(len(x), 1.0 / len(x)), size=min(CHUNK, resamples - start))
-            for x in (in_scores, out_scores)
-        )
-        values.append(weighted_auroc(in_scores, out_scores, in_counts, in_counts if paired else out_counts))
+            for x in ((in_scores,) if paired else (in_scores, out_scores))
+        ]
+        values.append(weighted_auroc(in_scores, out_scores, in_counts, others[0] if others else in_counts))
     low, high = np.percentile(np.concatenate(values), [2.5, 97.5])
     return float(low), float(high)
 

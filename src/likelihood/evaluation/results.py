@@ -2,8 +2,8 @@
 
 In the table of scores, every score (likelihood/scores) meets every out-set on the same images. It is fitted on held-out
 in-distribution images and measured on in-set test images and out-set images that it has not seen. The images come in a random
-order (common/selection.py), so consecutive ones make fair batches. A batch counts once: of few batches intervals are wide, unless
-all are told apart (metrics.py).
+order (common/selection.py), so consecutive ones make fair batches. A batch counts once: with few batches intervals are wide,
+except where the AUROC is 0 or 1 (metrics.py).
 """
 
 import json

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import ScalarFormatter
 
 from likelihood.common.units import Unit
-from likelihood.figures.benchmark import colors
+from likelihood.figures.benchmark import LEGEND_LINE, colors
 from likelihood.figures.titles import AXIS, model_title, set_title
 
 BINS = 80
@@ -80,7 +80,7 @@ def constants(
                 ax.axhline(mean, color=palette[name], linestyle="--", label=title)
             else:
                 ax.plot([], [], color=palette[name], linestyle="--", label=f"{title}, {mean:,.1f} ↑")
-        ax.set_ylim(0.0, top / 0.75)  # the legend stands above the lines
+        ax.set_ylim(0.0, top / (0.93 - LEGEND_LINE * len(ax.lines)))  # the legend stands above the lines
         ax.set_xlabel("grey level")
         ax.set_ylabel(f"{AXIS[units[model]]}   (↓ more likely)")
         ax.legend(loc="upper left")
@@ -108,11 +108,11 @@ def lines(
             rows = table[table["set"] == name].sort_values("at")
             ax.plot(rows["at"], rows["mean"], color=palette[name], marker="o", markersize=4, label=label(name, in_name))
         top = 1.3 * table.loc[table["set"] == "test", "mean"].max()
-        if table["mean"].max() <= top or table["mean"].min() <= 0.0:
-            ax.set_ylim(0.0, max(top, 1.05 * table["mean"].max()))
+        if table["mean"].max() < top:
+            ax.set_ylim(0.0, top)
         else:
             ax.set_yscale("log", base=2)
-            ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            ax.yaxis.set_major_formatter(ScalarFormatter())
         ax.set_xlabel(xlabel)
         ax.set_ylabel(f"{AXIS[units[model]]}   (↓ more likely)")
         if reverse:

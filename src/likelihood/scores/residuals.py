@@ -14,12 +14,12 @@ COPOD adds the logarithms of tail probabilities, of each statistic among the in-
 lower tails, of the upper tails, and of the tail on each statistic's skewed side.
 
 Our deviations: Surprise is two-sided, and of a model of pixels, whose expectation is exact (of a VAE -log P(x | z) at the mean of
-q(z | x) stands for -log p(x), there and in the expectation); [1] tests random projections of a
-flow's latents, and we its latents, or the residuals of pixels; [7] counts among the images that it judges, COPOD here among the
-in-set's, so that an image's score does not depend on the others; mass is of one draw where log p(x) is a bound, and its gradient
-goes through the noise that the image is given too; under a softmax over grey levels, which has no gradient by the level itself,
-it is that by the pixels around. CorrectedLogProb is of proper distributions of 8-bit values, under which every value can have a
-probability near 1: the correction, large for the distributions of [5], is at most 0.03 nats a value here.
+q(z | x) stands for -log p(x), there and in the expectation); [1] tests random projections of a flow's latents, and we its
+latents, or the residuals of pixels; [7] counts among the images that it judges, COPOD here among the in-set's, so that an image's
+score does not depend on the others; mass is of one draw where log p(x) is a bound, and its gradient goes through the noise that
+the image is given too; under a softmax over grey levels, which has no gradient by the level itself, it is that by the pixels
+around. CorrectedLogProb is of proper distributions of 8-bit values, under which every value can have a probability near 1: the
+correction, large for the distributions of [5], is at most 0.03 nats a value here.
 
 References:
     [1] Revisiting flow generative models for out-of-distribution detection (Jiang et al., 2022),

@@ -47,8 +47,8 @@ def check(values: dict[str, Any]) -> None:
         family = variant["family"]
         if name != family and not name.startswith(f"{family}_"):
             raise InputError(f"params.yaml: variants.{name} must begin with {family}_, as tables name it by its family")
-        if variant["family"] not in values:
-            raise InputError(f"params.yaml: variants.{name}.family is {variant['family']!r}; add a section {variant['family']}")
+        if family not in values:
+            raise InputError(f"params.yaml: variants.{name}.family is {family!r}; add a section {family}")
     named("run", values["run"], values["benchmarks"], "benchmarks")
     named("run_variants", values["run_variants"], values["variants"], "variants")
     seeded: dict[str, str] = {}
