@@ -230,6 +230,10 @@ def test_severities_of_values_far_apart_have_a_logarithmic_axis_and_every_panel_
     figure = figures.severity_curves(table, {model: model_title(model) for model in MODELS}, "title", "bits/dim", log=True)
     panels = [ax for ax in figure.axes if ax.get_visible()]
     assert [ax.get_yscale() for ax in panels] == ["log"] * 7
+    figure.draw_without_rendering()
+    ticks = [label.get_text() for label in panels[0].get_yticklabels()]
+    assert ticks
+    assert all(tick == f"{float(tick):g}" for tick in ticks)
     assert [ax.get_xlabel() for ax in panels] == ["", "", *["severity"] * 5]
     assert outside(figure) == []
 

@@ -15,6 +15,7 @@ from likelihood.common import images as arrays
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.figures import maps
+from likelihood.figures.titles import model_title
 from likelihood.maps.places import EDGE, REGIONS, regions
 from likelihood.models.shared import checkpoint
 from tests.builders import ARGUMENTS, build, images
@@ -168,7 +169,8 @@ def test_the_figure_has_images_only_where_they_may_be_passed_on(in_name, shown):
     assert len(found) == 3 * (3 * 2 + 2)
     assert {each.norm.vmax for each in found} == {8.0}
     texts = [text.get_text() for text in figure.texts]
-    assert {"most likely", "at random", "least likely", "mean of the set"} <= set(texts)
+    judge = model_title(stage.JUDGE)
+    assert {f"most likely, {judge}", "at random", f"least likely, {judge}", "mean of the set"} <= set(texts)
 
 
 def test_a_bit_of_a_binarised_image_is_a_blind_guess_too():

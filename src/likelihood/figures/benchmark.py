@@ -16,7 +16,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import ScalarFormatter
 
 from likelihood.common.units import Unit
 from likelihood.figures.titles import AXIS, model_title, set_title
@@ -35,9 +34,12 @@ mpl.rcParams.update(
     }
 )
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; the in-set has blues, the out-sets the others in order.
+# Okabe and Ito's colours, which colour-blind readers tell apart; the in-set has blues, the out-sets the others in order, then
+# some of Tol's that differ from them.
 IN_COLORS = {"train": "#56B4E9", "test": "#0072B2"}
-OUT_COLORS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#7A7A7A")
+OUT_COLORS = (
+    "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000", "#7A7A7A", "#332288", "#999933", "#882255", "#44AA99",
+)  # fmt: skip
 HIGHEST = 3.0  # how far a bar may stand above those of the in-set
 WIDEST_TITLE = 7.4  # inches that a title takes above a single panel
 LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
@@ -352,7 +354,7 @@ def severity_curves(table: pd.DataFrame, lines: Mapping[str, str], title: str, l
         ax.grid(axis="y", alpha=0.25)
     if log:
         axes[0, 0].set_yscale("log", base=2)
-        axes[0, 0].yaxis.set_major_formatter(ScalarFormatter())
+        axes[0, 0].yaxis.set_major_formatter("{x:g}")
     for row in axes:
         row[0].set_ylabel(label)
     for ax in axes.flat[max(0, len(kinds) - KINDS_A_ROW) : len(kinds)]:  # those with none below

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 
 from likelihood.common.units import Unit
 from likelihood.figures.benchmark import LEGEND_LINE, colors
@@ -112,7 +111,7 @@ def lines(
             ax.set_ylim(0.0, top)
         else:
             ax.set_yscale("log", base=2)
-            ax.yaxis.set_major_formatter(ScalarFormatter())
+            ax.yaxis.set_major_formatter("{x:g}")
         ax.set_xlabel(xlabel)
         ax.set_ylabel(f"{AXIS[units[model]]}   (↓ more likely)")
         if reverse:

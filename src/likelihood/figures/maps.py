@@ -21,7 +21,8 @@ PUBLIC = {
 }  # fmt: skip
 PLACE = 0.8  # inches of a panel
 GAP = 0.4  # of a panel, between two images
-HEADS = ("most likely", "at random", "least likely")  # under the model that chose the images
+JUDGE = "pixelcnn"  # the model that says which images are likely
+HEADS = (f"most likely, {model_title(JUDGE)}", "at random", f"least likely, {model_title(JUDGE)}")
 
 
 class Model(NamedTuple):
