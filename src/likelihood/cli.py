@@ -1,4 +1,4 @@
-"""The console command `likelihood`: what people call by hand, each with an example in its help.
+"""The console command `likelihood`; the help of each subcommand ends with an example.
 
 Exit status: 0 all is right, 1 the answer is no (an image is flagged, a result is stale, a page is old), 2 anything else.
 """
@@ -12,12 +12,12 @@ from typing import NoReturn
 from likelihood.common.errors import InputError
 from likelihood.detection import command
 
-DETECT = """IMAGES are pictures, folders of pictures, read through with all below them, and .npz files (key `images`,
-uint8, of the models' shape). Pictures are turned upright by their EXIF tag, cropped, resampled and converted to that
-shape, as own images are; of a file of several pictures each is looked at, `two.tiff[1]`. One line per image says
-whether it is flagged, that is p at most the rate of false alarms; p, the share of held-out images of the in-set that
-are at least as outlying; bits/dim of every model. A file that cannot be read is skipped; the others are judged all
-the same."""
+DETECT = """IMAGES are pictures, folders of pictures with all their subfolders, and .npz files (key `images`, uint8, of the
+models' shape). Pictures are turned upright by their EXIF tag, cropped in the middle, resampled and converted to that
+shape; of a file of several pictures each is judged, `two.tiff[1]`. One line per image gives its verdict; its p-value,
+(1 + k) / (1 + n), where k of the n calibration images, which are held out of the in-set, are at least as outlying; and
+bits/dim of every model. An image is flagged when p is at most the rate of false alarms, unless --fdr or --group says
+otherwise. A file that cannot be read is skipped; the others are judged all the same."""
 ADD = """Every file of FOLDER and of the folders in it is looked at; what cannot be read as one picture is left out;
 the first of them are named. The others are copied to data/own/NAME, and params.yaml gets NAME under `own` and under
 `benchmarks`. The size of the models' images follows from that of the pictures: at most 32 pixels on the longer side.
@@ -30,7 +30,8 @@ more outlying than those trained on: the probability that it ever says so withou
 however long it runs."""
 VERIFY = """The models are trained from nothing in a temporary copy, which takes as long as `make repro` did. On the same
 processor all numbers are equal. Elsewhere a number may differ by up to four standard deviations over further seeds, or by
-up to 0.02 bits/dim or 0.01 of AUROC where that is more; by 0.05 where no further seeds were run."""
+up to 0.02 bits/dim or 0.01 of AUROC where that is more; by 0.05 where no further seeds were run. A larger difference is
+named, and the status is 1."""
 AUDIT = """Nothing is run: code, parameters, data and results are compared with what dvc.lock says each result was made from,
 also for benchmarks that are not enabled, and every file of DVC's cache with its hash."""
 
@@ -74,15 +75,17 @@ def parser() -> argparse.ArgumentParser:
     detect = add("detect", "tell which images are unlike those trained on", example(line, "an image is flagged"), DETECT)
     detect.add_argument("images", nargs="+", metavar="IMAGES", help="pictures, folders of pictures, .npz files")
     which(detect, fdr=True)
-    detect.add_argument("--group", type=int, help="flag groups of so many consecutive images, which share a source")
+    detect.add_argument("--group", type=int, help="flag this many consecutive images together, as a group from one source")
     detect.add_argument("--output", type=Path, help="write everything about every image to this .csv or .json")
     detect.add_argument("--report", type=Path, help="write a page to look at, .html: the most outlying images, and why")
-    detect.add_argument("--maps", type=Path, help="write to this new folder where the bits of each image are, .npy and .png")
+    detect.add_argument(
+        "--maps", type=Path, help="write maps of where the bits of each image are, as .npy and .png, to this new folder"
+    )
     line = "likelihood watch --detector fashion_mnist.detector inbox/"
     watch = add("watch", "judge the pictures that arrive in a folder, until Ctrl-C", example(line, "the alarm was raised"), WATCH)
     watch.add_argument("folder", type=Path, metavar="FOLDER", help="pictures that are in it, and below it, are left alone")
     which(watch)
-    watch.add_argument("--alarm", type=float, default=0.01, help="probability of ever a false alarm, 0.01 by default")
+    watch.add_argument("--alarm", type=float, default=0.01, help="probability that a false alarm is ever raised, 0.01 by default")
     whole = """Weights, calibration and a model card go into one file, a zip of safetensors, Parquet and JSON, which
 `likelihood detect --detector` reads in any folder. An older file of that name is replaced."""
     line = "likelihood export fashion_mnist -o fashion_mnist.detector"

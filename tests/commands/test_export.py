@@ -116,7 +116,9 @@ def test_a_skipped_file_moves_groups_and_that_is_said(exported, tmp_path, monkey
     for number in range(1, 5):
         Image.fromarray(np.random.default_rng(number).integers(0, 256, (28, 28), dtype=np.uint8)).save(f"{number}.png")
     names, options = [f"{number}.png" for number in range(5)], ("--detector", exported, "--model", "glow")
-    sentence = "warning: skipped files are in no group: groups after the first of them hold other images than if it could be read"
+    sentence = (
+        "warning: skipped files are in no group, so groups after the first of them hold other images than they otherwise would"
+    )
     for more, which, said in (((), names, False), (("--group", 2), names, True), (("--group", 2), names[1:], False)):
         run(detect, *options, *more, *which)
         assert (sentence in capsys.readouterr().err.splitlines()) == said

@@ -57,12 +57,12 @@ def points(*pairs):
 def test_the_share_of_the_minutes_is_read_between_two_epochs():
     curves = {"glow": points((1.0, 4.0), (2.0, 3.0), (4.0, 2.5)), "normflows": points((2.0, 5.0), (3.0, 3.5))}
     text = tables.quality_table({**MACHINE, "test_images": 10, "curves": curves})
-    assert text.endswith("Ours comes to the last value of normflows' Glow, 3.500, in 0.50 of the minutes.")  # after 1.5 of 3
+    assert text.endswith("Ours reaches the last value of normflows' Glow, 3.500, in 0.50 of its time.")  # after 1.5 of 3
 
 
 @pytest.mark.parametrize(
     ("ours", "said"),
-    [([(1.0, 4.0), (2.0, 3.6)], "Ours does not come to the"), ([(1.5, 3.0), (2.0, 2.0)], "in less than 0.50 of")],
+    [([(1.0, 4.0), (2.0, 3.6)], "Ours does not reach the"), ([(1.5, 3.0), (2.0, 2.0)], "in less than 0.50 of")],
 )
 def test_a_value_that_is_never_reached_or_from_the_start_is_said_to_be(ours, said):
     curves = {"glow": points(*ours), "normflows": points((2.0, 5.0), (3.0, 3.5))}
@@ -71,7 +71,14 @@ def test_a_value_that_is_never_reached_or_from_the_start_is_said_to_be(ours, sai
 
 def test_what_the_default_run_costs_is_said_of_the_machine_that_it_was_measured_on():
     text = tables.fresh_sentence({**MACHINE, "minutes": 18.62, "gigabytes": 1.38})
-    assert text.startswith("The pipeline takes 19 minutes on 2 cores (P, AVX2), and 1.4 GB of memory; ")
+    assert text.startswith("The pipeline takes 19 minutes on 2 cores (P, AVX2), and 1.4 GB of memory. ")
+
+
+def test_a_run_from_nothing_says_how_many_numbers_it_repeats():
+    text = tables.repeated_sentence({**MACHINE, "numbers": {"compared": 10, "equal": 7, "far": 1}})
+    assert "(P, AVX2) gave 7 of 10 numbers" in text
+    assert ", 2 within what" in text
+    assert text.endswith("and 1 further off.")
 
 
 def test_the_hour_s_table_holds_its_last_epoch_beside_the_published_value():

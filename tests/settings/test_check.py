@@ -74,7 +74,7 @@ def test_a_benchmark_s_name_is_one_that_files_and_commands_can_have(name):
     values = base()
     values["benchmarks"] = {name: ENTRY}
     values["run"] = [str(name)]
-    wanted = "letters" if isinstance(name, int) else "up to 100 of a-z"
+    wanted = "letters" if isinstance(name, int) else "up to 100 characters from a-z"
     assert f"benchmarks.{name} must be a name of {wanted}" in refusal(values)
 
 
@@ -97,7 +97,7 @@ PAIRS = ("claims.pairs", "rank.development", "rank.near")
 
 
 @pytest.mark.parametrize("key", PAIRS)
-@pytest.mark.parametrize(("out", "why"), [("noise", "made up, and no pair of pictures"), ("mnist", "that very set")])
+@pytest.mark.parametrize(("out", "why"), [("noise", "computed, and no pair of pictures"), ("mnist", "that very set")])
 def test_a_pair_is_of_two_sets_of_pictures(key, out, why):
     values = base()
     section, name = key.split(".")

@@ -95,7 +95,11 @@ WRONG = [
         ["svhn"],
         "benchmarks.mnist_5k mixes image shapes: mnist_5k has (28, 28), svhn has (32, 32, 3); all",
     ),
-    ("benchmarks.mnist_5k.in", "noise", "benchmarks.mnist_5k.in is 'noise', which is made up; an in-set is of pictures"),
+    (
+        "benchmarks.mnist_5k.in",
+        "noise",
+        "benchmarks.mnist_5k.in is 'noise', which is computed; an in-set must consist of pictures",
+    ),
     (
         "benchmarks.mnist_5k.in",
         "notmnist",
@@ -121,7 +125,11 @@ WRONG = [
     ("variants.glow_seeds.layers", 2, "variants.glow_seeds.layers is not a known key; known here: family, lr, "),
     ("variants.mine", {"lr": 0.1}, "variants.mine.family is missing"),
     ("variants.mine", None, "variants.mine is None; it must hold keys and values"),
-    ("variants.glow", {"family": "glow"}, "variants.glow must be a name of up to 100 of a-z, 0-9 and _, and none of all, none"),
+    (
+        "variants.glow",
+        {"family": "glow"},
+        "variants.glow must be a name of up to 100 characters from a-z, 0-9 and _, and none of all, none",
+    ),
     ("variants.claims", {"family": "glow"}, "variants.claims must be a name"),
     ("variants.pixelcnn_background.mutation", 1, "variants.pixelcnn_background.mutation is 1; it must be a number above 0.0 and"),
     ("claims.images", 1, "claims.images is 1; it must be an integer from 2"),

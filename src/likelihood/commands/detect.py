@@ -140,7 +140,7 @@ class Seen:
         if alike := self.alike.sentence():
             yield f"{alike} once converted"
         if self.grouped and self.skipped:
-            yield "skipped files are in no group: groups after the first of them hold other images than if it could be read"
+            yield "skipped files are in no group, so groups after the first of them hold other images than they otherwise would"
         if self.unlike > MOST * self.images:
             words = {"resized": "had to be resized", "lossy": "are of lossy formats"}
             much = " and ".join(f"{count} {words[what]}" for what, count in self.kinds.items() if count)

@@ -216,7 +216,10 @@ def pages() -> dict[Path, str]:
             "bench_detecting": tables.detecting_table(measured("detecting")),
             "bench_memory": tables.memory_table(measured("memory")),
         },
-        DOCS / "pipeline.md": {"field": tables.field_table(values, list(results))},
+        DOCS / "pipeline.md": {
+            "field": tables.field_table(values, list(results)),
+            "bench_repeated": tables.repeated_sentence(measured("fresh")),
+        },
         DOCS / "scale.md": {"bench_cost": tables.cost_table(measured("cost"))},
         DOCS / "detect.md": {"lossy": tables.lossy_table(measured("lossy")), "counts": tables.counts_table()},
     }

@@ -78,17 +78,17 @@ def quality_table(results: dict[str, Any]) -> str:
 
 
 def overtaken(results: dict[str, Any]) -> str:
-    """In which part of its minutes our Glow has what normflows' ends with."""
+    """In which part of its minutes our Glow reaches what normflows' ends with."""
     ours, theirs = results["curves"]["glow"], results["curves"]["normflows"][-1]
     goal = theirs["bits_per_dim"]
     number = next((number for number, point in enumerate(ours) if point["bits_per_dim"] <= goal), None)
     if number is None:
-        return f"Ours does not come to the last value of normflows' Glow, {goal:.3f}."
+        return f"Ours does not reach the last value of normflows' Glow, {goal:.3f}."
     after, before = ours[number], ours[max(0, number - 1)]
     bits, minutes = ([point[key] for point in (after, before)] for key in ("bits_per_dim", "minutes"))
     share = np.interp(goal, bits, minutes) / theirs["minutes"]
     words = "in" if number else "in less than"
-    return f"Ours comes to the last value of normflows' Glow, {goal:.3f}, {words} {share:.2f} of the minutes."
+    return f"Ours reaches the last value of normflows' Glow, {goal:.3f}, {words} {share:.2f} of its time."
 
 
 def fresh_sentence(results: dict[str, Any]) -> str:
@@ -96,8 +96,19 @@ def fresh_sentence(results: dict[str, Any]) -> str:
     found = results["machine"]
     where = f"{found['threads']} cores ({found['processor']}, {found['instructions']})"
     return (
-        f"The pipeline takes {results['minutes']:.0f} minutes on {where}, and {results['gigabytes']:.1f} GB of memory; the first"
-        " time, installation comes on top."
+        f"The pipeline takes {results['minutes']:.0f} minutes on {where}, and {results['gigabytes']:.1f} GB of memory. The first"
+        " time, add the installation and the download of the images."
+    )
+
+
+def repeated_sentence(results: dict[str, Any]) -> str:
+    """How the numbers of that run compare with the committed ones."""
+    found, machine = results["numbers"], results["machine"]
+    where = f"{machine['threads']} cores ({machine['processor']}, {machine['instructions']})"
+    others = found["compared"] - found["equal"] - found["far"]
+    return (
+        f"A run from nothing on {where} gave {found['equal']} of {found['compared']} numbers of the default benchmark to the last"
+        f" digit, {others} within what `likelihood verify` allows between processors, and {found['far']} further off."
     )
 
 

@@ -38,11 +38,11 @@ def check(values: dict[str, Any]) -> None:
     for name in values["benchmarks"]:
         # No -, by which DVC joins the parts of a cell's name.
         if not re.fullmatch(r"\w{1,100}", name, re.ASCII) or name in TAKEN:
-            allowed = "a name of up to 100 of a-z, A-Z, 0-9 and _, and none of"
+            allowed = "a name of up to 100 characters from a-z, A-Z, 0-9 and _, and none of"
             raise InputError(f"params.yaml: benchmarks.{shown(name)} must be {allowed} {', '.join(TAKEN)}")
     for name, variant in values["variants"].items():
         if not re.fullmatch(r"[a-z0-9_]{1,100}", name) or name in BESIDE:
-            allowed = "a name of up to 100 of a-z, 0-9 and _, and none of"
+            allowed = "a name of up to 100 characters from a-z, 0-9 and _, and none of"
             raise InputError(f"params.yaml: variants.{shown(name)} must be {allowed} {', '.join(BESIDE)}")
         family = variant["family"]
         if name != family and not name.startswith(f"{family}_"):
@@ -68,7 +68,7 @@ def check(values: dict[str, Any]) -> None:
             for one in out:
                 known(f"{key}.{in_set}", one, values)
                 if one == in_set or not data.natural(one):
-                    why = "that very set" if one == in_set else "made up, and no pair of pictures"
+                    why = "that very set" if one == in_set else "computed, and no pair of pictures"
                     raise InputError(f"params.yaml: {key}.{in_set} holds {one!r}, which is {why}; name other sets of pictures")
     for in_set, out in values["rank"]["near"].items():
         if both := set(out) & set(values["rank"]["development"].get(in_set, [])):
@@ -174,7 +174,7 @@ def same_shape(here: str, entry: dict[str, Any], declared: dict[str, Any]) -> No
     """Refuse an in-set that cannot be trained on, and out-sets that are the in-set or have other shapes."""
     in_set = own.find(entry["in"], declared, Path())
     if isinstance(in_set, data.Made):
-        raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which is made up; an in-set is of pictures")
+        raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which is computed; an in-set must consist of pictures")
     if isinstance(in_set, data.Published | data.Part) and "train" not in in_set.splits:
         raise InputError(f"params.yaml: {here}.in is {entry['in']!r}, which has no training images; it can be an out-set")
     for out in entry["out"]:
