@@ -6,14 +6,13 @@ where the edit matters, so nothing else runs.
 
 from pathlib import Path
 
-from likelihood.common import params, stage
+from likelihood.common import stage
 from likelihood.data import fetching, own
 from likelihood.settings import checks, resolve
 
 
 def main() -> None:
-    values = params.load()
-    checks.check(values)
+    values = checks.load()
     fetching.bring()
     for name in values["own"]:  # before DVC tries to hash them
         own.find(name, values["own"], Path("data/own")).hashable()

@@ -35,7 +35,9 @@ DPI = 130
 def collect(values: dict[str, Any], folder: Path = TABLES) -> pd.DataFrame:
     """The tables of all benchmarks in params.yaml with those of variants and analyses, concatenated in this order."""
     files = [
-        file for name in values["benchmarks"] for file in (folder / f"{name}.csv", *sorted(folder.glob(f"{name}/*/scores.csv")))
+        file
+        for name in values["benchmarks"]
+        for file in (folder / f"{name}.csv", *sorted(folder.glob(f"{name}/[!.]*/scores.csv")))
     ]
     return pd.concat([pd.read_csv(file) for file in files if file.exists()], ignore_index=True)
 
@@ -97,7 +99,7 @@ def main() -> None:
     titles = {row: score_title(row[0], scores.get(row[1]).title) for row in (*single, *batches)}
     figure = figures.heat_map(table, titles, {title: found for title, found in groups.items() if found})
     with images.replaced(Path("plots/scores")) as folder:
-        figure.savefig(folder / "scores.png", dpi=DPI, metadata={"Software": None})
+        figures.save({"scores": figure}, folder, DPI)
 
 
 if __name__ == "__main__":

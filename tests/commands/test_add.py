@@ -325,7 +325,7 @@ REFUSED = [
     (nothing, ("Holidays", PICS), r"own\.Holidays must be a name of a-z, 0-9 and _"),
     (nothing, ("../mine", PICS), r"own\.\.\./mine must be a name of a-z, 0-9 and _"),
     (nothing, ("", PICS), r"own\. must be a name of a-z, 0-9 and _"),
-    (nothing, ("scores", PICS), r"benchmarks\.scores must be a name of .* none of claims, detectors, scores$"),
+    (nothing, ("scores", PICS), r"benchmarks\.scores must be a name of .* none of claims, detectors, scores, yes, no, on, off$"),
     (nothing, ("mine", PICS, "--size", "32"), r"^--size is '32': it must be height x width, as 32x48, each an integer from 1 to"),
     (nothing, ("mine", PICS, "--size", "0x8"), r"^--size is '0x8': it must be"),
     (nothing, ("mine", PICS, "--size", "8x99999"), r"^--size is '8x99999': it must be"),
@@ -380,6 +380,15 @@ def test_pictures_that_cannot_be_deleted_are_told_from_entries_that_are_gone(pro
     with pytest.raises(InputError, match=r"has no mine any more, but data/own/\.mine\.partial cannot be deleted \(Permission"):
         run(remove, "mine")
     assert (project / "params.yaml").read_bytes() == COMMITTED
+    monkeypatch.undo()
+    monkeypatch.chdir(project)
+    run(add, "other", "../pics")
+    before = (project / "params.yaml").read_bytes()
+    (project / "data/own/.other.partial").mkdir()
+    monkeypatch.setattr(entries.shutil, "rmtree", refuse)
+    with pytest.raises(InputError, match=r"^nothing is changed: data/own/\.other\.partial cannot be deleted"):
+        run(remove, "other")
+    assert (project / "params.yaml").read_bytes() == before
 
 
 def test_a_file_that_reads_as_something_else_is_not_written(project, monkeypatch):

@@ -1,11 +1,13 @@
 """What `likelihood audit` calls: which failed, and why."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from likelihood.commands import audit
 from likelihood.common.errors import InputError
+from tests.helpers import files, git
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,41 @@ def test_a_lock_that_a_merge_has_left_unfinished_is_one_sentence(tmp_path, text)
         InputError, match=r"^dvc\.lock is not as DVC writes it: finish the merge, or take the committed one by `git"
     ):
         audit.load_lock(tmp_path)
+
+
+def test_a_command_that_is_not_installed_is_one_sentence_and_any_name_of_a_file_is_read(tmp_path):
+    with pytest.raises(InputError, match=r"^no-such-git is not installed"):
+        audit.output("no-such-git", "status", folder=tmp_path)
+    name = os.fsdecode(b"caf\xe9")
+    (tmp_path / name).touch()
+    assert audit.output("ls", folder=tmp_path) == f"{name}\n"
+
+
+def test_the_copy_is_the_user_s_alone_and_has_of_new_files_what_a_stage_may_read(tmp_path):
+    root = tmp_path / "root"
+    for path in ("src/new.py", "metrics/new.csv", "notes.txt", "pictures/1.png", "data/own/mine/2.png", "shipped/files/a"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    (root / ".gitignore").write_text("/data/own/?*\n")
+    git("init", "-q", cwd=root)
+    git("add", "notes.txt", "shipped", cwd=root)
+    with audit.scratch() as folder:
+        (folder / ".dvc").mkdir()
+        assert folder.stat().st_mode & 0o077 == 0
+        audit.copy(root, folder)
+        found = files(folder)
+    assert found == [".dvc/config.local", "data/own/mine/2.png", "metrics/new.csv", "notes.txt", "src/new.py"]
+
+
+def test_what_dvc_has_not_finished_writing_is_no_damage(tmp_path):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
+    place = tmp_path / ".dvc/cache/files/md5/ab"
+    place.mkdir(parents=True)
+    (place / ".aBcD.tmp").write_text("half")
+    assert audit.damaged(tmp_path, {}) == {}
+    (place / ("0" * 30)).write_text("other")
+    assert list(audit.damaged(tmp_path, {})) == [str(place / ("0" * 30))]
 
 
 def test_what_dvc_refuses_is_one_sentence_in_the_folder_of_before(tmp_path):

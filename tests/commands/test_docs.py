@@ -5,6 +5,7 @@ import re
 import pytest
 
 from likelihood.commands import docs
+from likelihood.common.errors import InputError
 from tests.helpers import ROOT, table_rows
 
 PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "data/own/README.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -23,6 +24,23 @@ def test_a_pair_that_comes_again_shows_only_what_its_benchmark_changes():
     assert rows[0] == ["Fashion-MNIST", "MNIST", "VAE", "5,000", "≤ 3.000", "≤ 3.100", "≤ 2.000", "0.100 [0.050, 0.150]", ""]
     assert rows[1][-1] == "2.958 / 1.833"  # the paper's Glow is set beside ours of the same kind only
     assert rows[2][-1] == ""
+
+
+def test_results_older_than_the_parameters_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    entry = {"in": "mnist", "out": ["noise", "kmnist"]}
+    values = {"benchmarks": {"mnist": entry}, "run": ["mnist"]}
+    with pytest.raises(InputError, match=r"^metrics/mnist/ood/metrics\.json is not here: run `dvc repro`$"):
+        docs.committed(values)
+    (tmp_path / "metrics/mnist/ood").mkdir(parents=True)
+    (tmp_path / "metrics/mnist/ood/metrics.json").write_text('{"images": {"test": 5, "noise": 5}}')
+    with pytest.raises(InputError, match=r"metrics\.json has no results of kmnist, which params\.yaml names: run `dvc repro`$"):
+        docs.committed(values)
+    with pytest.raises(InputError, match=r"^metrics/scores\.csv is not here: run `dvc repro`$"):
+        docs.ranked(values)
+    (tmp_path / "metrics/scores.csv").write_text("benchmark\nmnist\nholidays\n")
+    with pytest.raises(InputError, match=r"has results of holidays, which params\.yaml no longer defines: run `dvc repro`$"):
+        docs.ranked(values)
 
 
 def anchors(page):

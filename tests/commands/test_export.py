@@ -89,6 +89,19 @@ def test_the_card_names_the_commit_of_the_lock_unless_it_has_changed(tmp_path):
     assert export.commit(tmp_path) is None
 
 
+def test_the_card_names_no_commit_where_the_history_is_cut_off(tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    git("init", "-q", cwd=whole)
+    for name in ("dvc.lock", "other"):
+        (whole / name).write_text("1")
+        git("add", "-A", cwd=whole)
+        git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", name, cwd=whole)
+    git("clone", "-q", "--depth", "1", f"file://{whole}", str(cut))
+    assert export.commit(whole) == git("rev-parse", "HEAD~1", cwd=whole).strip()
+    assert export.commit(cut) is None
+
+
 def test_results_that_were_not_measured_are_named(tmp_path):
     with pytest.raises(InputError, match=r"metrics\.json is not here: run `dvc repro` to measure it"):
         export.metrics(tmp_path, "fashion_mnist", {"glow": {"unit": "bits_per_dim"}})

@@ -77,6 +77,18 @@ def test_a_file_that_cannot_be_written_leaves_nothing_and_a_signal_would_find_it
     assert place.read_bytes() == b"weights"
 
 
+def test_something_else_in_its_place_is_one_sentence(tmp_path):
+    remote, place = Shared([b"weights"], {}), tmp_path / "toy/glow"
+    place.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"toy/glow cannot be written \(Is a directory\): move away what is in its place$"):
+        pull.bring(remote, pull.File(place, md5(b"weights")))
+    place.rmdir()
+    place.touch()
+    with pytest.raises(InputError, match=r"best cannot be written \((Not a directory|File exists)\)"):
+        pull.bring(remote, pull.File(place / "best", md5(b"weights")))
+    assert files(tmp_path) == ["toy/glow"]
+
+
 def test_files_are_counted_once_they_are_here(tmp_path, pulled, capsys):
     one, two = "data/models/toy/glow", "data/scores/toy"
     remote = Shared([b"a", b"b", b"d"], {one: {"a": b"a", "b": b"b"}, two: {"c": b"c", "d": b"d", "e": b"e"}})

@@ -1,6 +1,10 @@
 """Which numbers `likelihood verify` compares, and where it finds their spread over seeds."""
 
+import contextlib
 import json
+import os
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -28,17 +32,24 @@ def test_a_spread_is_that_of_any_variant_of_several_seeds_and_of_no_other(tmp_pa
 
 def test_the_pipeline_is_run_again_whatever_a_cache_holds_on_images_that_a_folder_named_from_here_has(tmp_path, monkeypatch):
     calls = []
+
+    @contextlib.contextmanager
+    def process(command, cwd, env):
+        calls.append((command, env))
+        yield SimpleNamespace(wait=lambda: 0)
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIKELIHOOD_IMAGES", "pictures")
     monkeypatch.setenv("LIKELIHOOD_TRAININGS", "kept")
     monkeypatch.setattr(verify.audit, "copy", lambda root, folder: None)
-    done = lambda command, cwd, env: calls.append((command, env)) or SimpleNamespace(returncode=0)  # noqa: E731
-    monkeypatch.setattr(verify.subprocess, "run", done)
+    monkeypatch.setattr(verify, "process", process)
     verify.rerun(tmp_path, tmp_path)
     ((command, environment),) = calls
     assert command[-2:] == ["repro", "--no-run-cache"]
     assert environment["LIKELIHOOD_IMAGES"] == str(tmp_path / "pictures")
     assert "LIKELIHOOD_TRAININGS" not in environment
+    # Stages find this Python, also where its environment is not activated.
+    assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
 
 
 def test_the_numbers_are_likelihoods_in_each_model_s_unit_and_areas_also_without_a_model(tmp_path):

@@ -1,12 +1,16 @@
 """How a command ends whose status is an answer: 2 whatever goes wrong, signals as everywhere, nothing unfinished left."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from likelihood.detection import command
 from tests.helpers import ROOT
 
 HEAD = """import errno, signal, sys, time
@@ -101,6 +105,38 @@ def test_a_signal_ends_it_as_any_other_process_and_what_is_unfinished_is_removed
         process.send_signal(number)
         _, said = process.communicate()
     assert (process.returncode, said, file.exists()) == (-number, "interrupted\n", False)
+
+
+CHILD = """with command.process(["sh", "-c", "trap '' INT; sleep 60 & echo $!; wait"], stdout=-1) as child:
+    print(child.pid, int(child.stdout.readline()), flush=True)
+    return child.wait()"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_what_it_has_started_and_what_that_has_started(number):
+    with subprocess.Popen(program(CHILD), env=QUICK, stdout=-1, stderr=-1, text=True) as process:
+        started = [int(pid) for pid in process.stdout.readline().split()]
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == -number
+    for _ in range(100):  # the grandchild is reaped by init
+        if not any(alive(pid) for pid in started):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"one of {started} goes on")
+
+
+def alive(pid):
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def test_what_an_exception_leaves_behind_is_ended_too():
+    with pytest.raises(KeyboardInterrupt), command.process(["sleep", "60"]) as child:
+        raise KeyboardInterrupt
+    assert not alive(child.pid)
+    assert not command.unfinished.children
 
 
 def test_a_signal_waits_until_a_change_is_made_and_one_that_is_ignored_stays_so(tmp_path):

@@ -111,7 +111,8 @@ def test_a_pair_is_of_two_sets_of_pictures(key, out, why):
         ("cifar10_30k", "cifar10", True), ("cifar10", "cifar10_animals", True), ("cifar10_30k", "cifar10_animals", True),
         ("fashion_mnist", "fashion_tops", True), ("fashion_tops", "fashion_other", False), ("mnist_low", "mnist_high", False),
         ("cifar10_animals", "cifar10_vehicles", False), ("cifar10", "cifar100", False), ("svhn_10k", "svhn", True),
-        ("mine", "mnist", False), ("mnist", "noise", False),
+        ("mine", "mnist", False), ("mnist", "noise", False), ("mnist", "mnist_5k", True), ("mnist_low", "mnist_5k", True),
+        ("kmnist", "mnist_5k", False),
     ],
 )  # fmt: skip
 def test_sets_that_share_images_are_no_pair(one, other, both):
@@ -144,7 +145,7 @@ def test_so_few_images_that_no_detector_can_be_calibrated_are_not_scored():
 
 def test_settings_are_written_whole_and_those_of_before_go(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(params, "load", base)
+    monkeypatch.setattr(params, "load", lambda _: base())
     (tmp_path / "data/settings/old").mkdir(parents=True)
     check.main()
     assert [path.name for path in Path("data").iterdir()] == ["settings"]

@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from likelihood.commands.entries import temporary
-from likelihood.common import params, stage
+from likelihood.common import stage
 from likelihood.common.errors import InputError
 from likelihood.settings import checks, resolve
 
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
 
 # The lists of params.yaml that enable the cells of stages. A cell is named <stage>@<benchmark>, or <stage>@<benchmark>-<name>.
 NAMES = {"run_variants": "train_variant", "run_analyses": "analyse"}
-HIDDEN = "[core]\n    no_scm = true\n"  # the copy has no history
+# The copy has no history, and what DVC remembers of it goes with it.
+HIDDEN = "[core]\n    no_scm = true\n    site_cache_dir = {}\n"
+# Of files that git does not know, those that a stage, or the comparison with what it wrote, may read.
+NEW = ("src", "data", "metrics", "plots", "profiles", "dvc.yaml", "params.yaml")
+CACHED = re.compile(r"[0-9a-f]{30}(\.dir)?")  # how DVC calls a file of its cache; others there are not complete yet
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C library reads it ten times as fast
 
 
@@ -44,10 +49,14 @@ def load_lock(root: Path) -> dict[str, Any]:
     return dict(sorted(entries.items(), key=lambda item: item[0].partition("@")[0] in known))
 
 
+def stages(text: str) -> dict[str, Any]:
+    """What a file of DVC has below `stages`."""
+    return dict(yaml.load(text, _Loader)["stages"])
+
+
 def _stages(file: Path) -> dict[str, Any]:
-    """What stands below `stages` in a file of DVC."""
     try:
-        return dict(yaml.load(file.read_text(encoding="utf-8"), _Loader)["stages"])
+        return stages(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{file.name} is not here: run `dvc repro` first, from the folder of the project") from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
@@ -57,7 +66,10 @@ def _stages(file: Path) -> dict[str, Any]:
 
 def output(*command: str, folder: Path) -> str:
     """What a command prints; InputError with the command and its last line when it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        raise InputError(f"{command[0]} is not installed: install it first") from None
     if done.returncode:
         raise InputError(f"{' '.join(command)} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
     return done.stdout
@@ -84,13 +96,15 @@ def opened(folder: Path) -> Iterator["Repo"]:
 def scratch() -> Iterator[Path]:
     """A temporary folder that is removed at the end, also where a signal ends the process."""
     with temporary(Path(tempfile.mkdtemp())) as folder:
-        folder.mkdir()
+        folder.mkdir(mode=0o700)  # others on this machine need not see the user's pictures
         yield folder
 
 
 def copy(root: Path, folder: Path) -> None:
     """Copy the tree as git sees it, with changes and new files, without shipped/; and link the user's own images."""
-    for name in output("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root).split("\0"):
+    known = output("git", "ls-files", "-z", "--cached", folder=root)
+    new = output("git", "ls-files", "-z", "--others", "--exclude-standard", "--", *NEW, folder=root)
+    for name in (known + new).split("\0"):
         if name and not name.startswith("shipped/") and (root / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, folder / name)
@@ -99,7 +113,7 @@ def copy(root: Path, folder: Path) -> None:
         if path.is_file() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path.resolve())
-    (folder / ".dvc" / "config.local").write_text(HIDDEN, encoding="utf-8")
+    (folder / ".dvc" / "config.local").write_text(HIDDEN.format(folder / ".dvc" / "tmp" / "site"), encoding="utf-8")
 
 
 def everything(values: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
@@ -180,8 +194,7 @@ def audit(root: Path) -> Audit:
     lock = load_lock(root)
     with scratch() as folder:
         copy(root, folder)
-        values = params.load(folder / "params.yaml")
-        checks.check(values)
+        values = checks.load(folder / "params.yaml")
         resolve.write(values, folder / "data" / "settings")  # as the stage `check` does
         inside = status(folder)
         values = everything(values, lock)
@@ -216,7 +229,7 @@ def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
                 for file in json.loads(listing.read_text(encoding="utf-8")):
                     owners.setdefault(file["md5"], []).append(f"{out['path']}/{file['relpath']}")
     found = {}
-    for path in sorted(path for path in cache.glob("??/*") if path.is_file()):
+    for path in sorted(path for path in cache.glob("??/*") if CACHED.fullmatch(path.name) and path.is_file()):
         md5 = path.parent.name + path.name
         with path.open("rb") as file:
             if hashlib.file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from likelihood.common import params, stage
+from likelihood.commands import entries
+from likelihood.common import stage
 from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
 from likelihood.data import base as data
@@ -21,6 +22,7 @@ from likelihood.docs import markdown, tables
 from likelihood.docs import scores as scorepage
 from likelihood.docs.claims import Results
 from likelihood.figures.titles import AXIS, row_title, set_title
+from likelihood.settings import checks
 
 README = Path("README.md")
 DOCS, BENCH = Path("docs"), Path("bench")
@@ -110,6 +112,8 @@ def committed(values: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[st
         path = Path("metrics") / benchmark / "ood" / "metrics.json"
         if path.exists():
             results[benchmark] = (entry, json.loads(path.read_text(encoding="utf-8")))
+            if new := [out for out in entry["out"] if out not in results[benchmark][1]["images"]]:
+                raise InputError(f"{path} has no results of {', '.join(new)}, which params.yaml names: run `dvc repro`")
         elif benchmark in values["run"]:
             raise InputError(f"{path} is not here: run `dvc repro`")
     return results
@@ -122,6 +126,17 @@ def variants(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for path in sorted((Path("metrics") / benchmark / "variants").glob("*.json")):
             found.setdefault(benchmark, {}).update(json.loads(path.read_text(encoding="utf-8")))
     return found
+
+
+def ranked(values: dict[str, Any]) -> pd.DataFrame:
+    """The table of all scores; InputError where it is missing, or older than params.yaml."""
+    path = Path("metrics/scores.csv")
+    if not path.exists():
+        raise InputError(f"{path} is not here: run `dvc repro`")
+    table = pd.read_csv(path)
+    if old := [name for name in table["benchmark"].unique() if name not in values["benchmarks"]]:
+        raise InputError(f"{path} has results of {', '.join(old)}, which params.yaml no longer defines: run `dvc repro`")
+    return table
 
 
 def timed(table: pd.DataFrame) -> pd.DataFrame:
@@ -180,9 +195,9 @@ def plots_page() -> str:
 
 def pages() -> dict[Path, str]:
     """The text of every page, by its path."""
-    values = params.load()
+    values = checks.load()
     results, of_variants = committed(values), variants(values)
-    scored = timed(pd.read_csv("metrics/scores.csv"))
+    scored = timed(ranked(values))
     ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
     bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
@@ -236,7 +251,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the pages, or say whether they are up to date; the exit status."""
     for path, new in pages().items():
         if not arguments.check:
-            path.write_text(new, encoding="utf-8")
+            entries.put(path, new.encode())
         elif not path.exists() or new != path.read_text(encoding="utf-8"):
             stage.say(f"{path} does not match metrics/ and bench/: run `likelihood docs`")
             return 1

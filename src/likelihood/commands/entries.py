@@ -108,6 +108,14 @@ def temporary(place: Path) -> Iterator[Path]:
             unfinished.places.discard(place)
 
 
+def put(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary(path.with_name(f".{path.name}.partial")) as partial:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+
+
 @contextlib.contextmanager
 def changed(before: str, text: str, values: dict[str, Any], old: Path, new: Path) -> Iterator[None]:
     """At the end write params.yaml and rename a folder, if there is one: both or, after any error or signal, neither.

@@ -59,9 +59,12 @@ def metrics(root: Path, benchmark: str, models: dict[str, dict[str, Any]]) -> di
 
 
 def commit(root: Path) -> str | None:
-    """The commit that last changed dvc.lock, which names the weights; None where that has changed since, or without git."""
+    """The commit that last changed dvc.lock, which names the weights; None where that has changed since, without git, and where
+    git has not all of the history.
+    """
     with contextlib.suppress(InputError, OSError):
-        if not output("git", "status", "--porcelain", "--", "dvc.lock", folder=root):
+        whole = output("git", "rev-parse", "--is-shallow-repository", folder=root).strip() == "false"
+        if whole and not output("git", "status", "--porcelain", "--", "dvc.lock", folder=root):
             return output("git", "log", "-1", "--format=%H", "--", "dvc.lock", folder=root).strip() or None
     return None
 

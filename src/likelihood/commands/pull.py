@@ -7,7 +7,6 @@ against the MD5 that names it and put in its place whole.
 import argparse
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +14,10 @@ from dvc.repo import Repo
 from tqdm import tqdm
 
 from likelihood.commands.audit import load_lock, opened
-from likelihood.commands.entries import alone, temporary
-from likelihood.common import params, stage
+from likelihood.commands.entries import alone, put
+from likelihood.common import stage
 from likelihood.common.errors import InputError
+from likelihood.settings import checks
 
 SHARED = (
     "data/models/",
@@ -98,17 +98,16 @@ def bring(remote: Remote, file: File) -> bool:
             return False
         if not remote.kept(here):
             raise InputError(f"{file.path} differs from what dvc.lock names and is nowhere else: move it away, then pull again")
-    content = remote.read(file.md5)
-    file.path.parent.mkdir(parents=True, exist_ok=True)
-    with temporary(file.path.with_name(f".{file.path.name}.partial")) as partial:
-        partial.write_bytes(content)
-        os.replace(partial, file.path)
+    try:
+        put(file.path, remote.read(file.md5))
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(f"{file.path} cannot be written ({error.strerror}): move away what is in its place") from None
     return True
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring the results; the exit status."""
-    benchmarks = arguments.benchmarks or params.load()["run"]
+    benchmarks = arguments.benchmarks or checks.load()["run"]
     lock = load_lock(Path())
     wanted = {path: md5 for benchmark in benchmarks for path, md5 in outputs(lock, benchmark).items()}
     brought, count, lacking = 0, 0, []

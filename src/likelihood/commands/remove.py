@@ -60,7 +60,8 @@ def remove(name: str) -> int:
             pass
     except OSError as error:  # of the pictures, which have another name by then
         left = f"{aside} cannot be deleted ({error.strerror}): delete it yourself"
-        raise InputError(f"{params.FILE} has no {name} any more, but {left}") from None
+        done = f"{params.FILE} has no {name} any more, but" if name not in params.load()["own"] else "nothing is changed:"
+        raise InputError(f"{done} {left}") from None
     print(f"{params.FILE}: own.{name}{f' and benchmarks.{name}' if added else ''} removed")
     if held:
         print(f"{folder} removed")

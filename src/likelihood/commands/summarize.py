@@ -10,13 +10,17 @@ others.
 import argparse
 import statistics
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dvc.api
 
+from likelihood.commands import audit
+from likelihood.common import stage
 from likelihood.common.errors import InputError
 from likelihood.docs import markdown
 from likelihood.figures.titles import AXIS, row_title, set_title
+from likelihood.settings import checks
 
 HEADS = ("benchmark", "model", "out-set", "bits/dim test", "bits/dim out-set", "AUROC of −log p")
 METRICS = "metrics/{}/ood/metrics.json"
@@ -32,16 +36,28 @@ def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{key}", value
 
 
+def measured(commit: str) -> bool:
+    """Whether the results of a commit are those of its own parameters, by its dvc.lock."""
+    lock = audit.stages(audit.output("git", "show", f"{commit}:./dvc.lock", folder=Path()))
+    values = dvc.api.params_show("params.yaml", rev=commit)
+    evaluated = all(f"evaluate@{name}" in lock for name in values["run"])
+    return evaluated and lock["check"]["params"]["params.yaml"] == values
+
+
 def finished() -> list[str]:
-    """Revisions with results: the last commit, then its finished experiments; InputError when there are none."""
+    """Revisions with results: the last commit, then its finished experiments; InputError when there are none of these."""
     rows = [row for row in dvc.api.exp_show() if row["rev"] != "workspace"]
-    done = [row["rev"] for row in rows if row["typ"] == "baseline" or row["State"] in ("Success", None)]
-    if len(done) < 2:
+    commits = [row["rev"] for row in rows if row["typ"] == "baseline"]
+    done = [row["rev"] for row in rows if row["typ"] != "baseline" and row["State"] in ("Success", None)]
+    if not done:
         raise InputError(
             "no finished experiment derives from the last commit: queue some, e.g. `dvc exp run --queue -S seed=0,1,2`, and start"
             " them with `dvc queue start`"
         )
-    return done
+    own = [commit for commit in commits if measured(commit)]
+    if len(own) < len(commits):
+        stage.say("note: the last commit has no results of its own parameters, and is left out")
+    return own + done
 
 
 def collect(revisions: list[str]) -> dict[Settings, dict[int, dict[str, Any]]]:
@@ -94,5 +110,7 @@ def table(groups: dict[Settings, dict[int, dict[str, Any]]]) -> str:
 
 def run(_arguments: argparse.Namespace) -> int:
     """Print the tables; the exit status."""
-    print(table(collect(finished())), end="")
+    checks.load()
+    with audit.opened(Path()):
+        print(table(collect(finished())), end="")
     return 0

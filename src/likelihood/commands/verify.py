@@ -14,16 +14,17 @@ allowed. Exit status 1 when a number is further off.
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 
 from likelihood.commands import audit
-from likelihood.common import params, stage
+from likelihood.common import stage
 from likelihood.common.errors import InputError
+from likelihood.detection.command import process
 from likelihood.figures.titles import AXIS
+from likelihood.settings import checks
 
 DEVIATIONS, UNKNOWN = 4.0, 0.05
 FLOOR = {"likelihood": 0.02, "auroc": 0.01}
@@ -45,7 +46,7 @@ def numbers(folder: Path, benchmark: str) -> pd.DataFrame:
 def deviations(folder: Path, benchmark: str) -> pd.DataFrame:
     """The committed standard deviations over seeds: columns quantity, model, score, set, std."""
     parts = [pd.DataFrame(columns=[*KEYS, "std"])]
-    for seeds in sorted((folder / "metrics" / "scores" / benchmark).glob("*/seeds.csv")):
+    for seeds in sorted((folder / "metrics" / "scores" / benchmark).glob("[!.]*/seeds.csv")):
         likelihoods = pd.read_csv(seeds.with_name("likelihoods.csv")).assign(quantity="likelihood", score="log_prob")
         aurocs = pd.read_csv(seeds).assign(quantity="auroc").rename(columns={"out": "set", "auroc_std": "std"})
         parts += [likelihoods[[*KEYS, "std"]], aurocs[[*KEYS, "std"]]]
@@ -83,15 +84,19 @@ def rerun(root: Path, folder: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "LIKELIHOOD_TRAININGS"}
     if given := environment.get("LIKELIHOOD_IMAGES"):
         environment["LIKELIHOOD_IMAGES"] = os.path.abspath(given)
-    done = subprocess.run(command, cwd=folder, env=environment)
-    if done.returncode:
-        raise InputError(f"dvc repro failed with status {done.returncode}; its messages are above")
+    # Stages call `python`, which is this one also where no environment is activated.
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), *environment.get("PATH", "").split(os.pathsep)])
+    with process(command, cwd=folder, env=environment) as dvc_repro:
+        status = dvc_repro.wait()
+    if status:
+        raise InputError(f"dvc repro failed with status {status}; its messages are above")
 
 
 def run(_arguments: argparse.Namespace) -> int:
     """Run again, compare and print; the exit status."""
     root, far = Path.cwd(), 0
-    benchmarks = params.load()["run"]
+    values = checks.load()
+    benchmarks = values["run"]
     for benchmark in benchmarks:
         if not (root / "metrics" / benchmark / "ood" / "metrics.json").exists():
             raise InputError(f"no metrics of benchmark {benchmark} are committed: run `dvc repro` first")

@@ -9,25 +9,30 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from likelihood.common import stage
 
 FAILED = 2
 DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 50  # tenths of a second
 
 
 class Unfinished:
-    """The files and folders that are removed when a signal ends the process."""
+    """What a signal that ends the process ends too: other processes, each with all that it has started; and which files and
+    folders it removes.
+    """
 
     def __init__(self) -> None:
         self.places: set[Path] = set()
+        self.children: set[int] = set()
         self.held, self.waiting = False, 0
 
     @contextlib.contextmanager
@@ -51,6 +56,8 @@ class Unfinished:
     def die(self, number: int) -> NoReturn:
         """End by a signal."""
         signal.signal(number, signal.SIG_DFL)
+        for child in self.children:
+            end(child)  # it would go on writing to what is removed
         for place in self.places:
             with contextlib.suppress(OSError):
                 shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
@@ -63,6 +70,32 @@ class Unfinished:
 
 
 unfinished = Unfinished()
+
+
+@contextlib.contextmanager
+def process(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:  # noqa: ANN401 (those of Popen)
+    """Another process, which ends with this one at the latest, and with it all that it has started."""
+    with unfinished.change():
+        child = subprocess.Popen(command, start_new_session=True, **options)
+        unfinished.children.add(child.pid)
+    try:
+        yield child
+    finally:
+        with unfinished.change():
+            if child.poll() is None:
+                end(child.pid)
+            unfinished.children.discard(child.pid)
+
+
+def end(leader: int) -> None:
+    """End a group of processes, by force if its leader, a child, is still there after some seconds."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.killpg(leader, number)
+            for _ in range(PATIENCE):
+                if os.waitpid(leader, os.WNOHANG)[0]:
+                    return
+                time.sleep(0.1)
 
 
 def run(main: Callable[[], int]) -> NoReturn:

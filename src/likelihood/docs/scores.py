@@ -49,7 +49,7 @@ KEYS = ["benchmark", "model", "score", "out"]
 
 def over_seeds(folder: Path, name: str = "seeds") -> pd.DataFrame:
     """The tables over seeds of all benchmarks in a folder: AUROC of every score (`seeds`) or `likelihoods`."""
-    files = sorted(folder.glob(f"*/*/{name}.csv"))
+    files = sorted(folder.glob(f"[!.]*/[!.]*/{name}.csv"))
     return pd.concat([pd.read_csv(file) for file in files], ignore_index=True) if files else pd.DataFrame(columns=KEYS)
 
 

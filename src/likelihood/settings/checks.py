@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from likelihood.common import params
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.data import base as data
@@ -14,12 +15,21 @@ from likelihood.settings import resolve
 from likelihood.settings.schema import ANALYSES, at, families, parameters, words
 
 # What stands beside the sets in tables and metrics.
-RESERVED = ("train", "val", "test", "samples", "bits_per_dim", "binary_bits_per_dim", *MODELS)
-TAKEN = ("claims", "detectors", "scores")  # and beside the benchmarks
+WORDS = ("yes", "no", "on", "off")  # which YAML 1.1 takes for truths, and DVC writes without quotes
+RESERVED = ("train", "val", "test", "samples", "bits_per_dim", "binary_bits_per_dim", *MODELS, *WORDS)
+TAKEN = ("claims", "detectors", "scores", *WORDS)  # and beside the benchmarks
 BINARISED = tuple(f"{model}_binarised" for model in MODELS)
 ROWS = ("all", "none", "images", "tables", "figures", "contact")
 BESIDE = (*ROWS, *MODELS, *BINARISED, *ANALYSES)  # and beside the variants
+WITHIN = {"mnist_5k": "mnist"}  # of published sets that are some images of another, which one
 LONGEST = 200  # characters of a message that are the user's own
+
+
+def load(path: Path = params.FILE) -> dict[str, Any]:
+    """The values of params.yaml, checked. Raises InputError where one is wrong."""
+    values = params.load(path)
+    check(values)
+    return values
 
 
 def check(values: dict[str, Any]) -> None:
@@ -37,7 +47,7 @@ def check(values: dict[str, Any]) -> None:
     own_sets(values["own"])
     for name in values["benchmarks"]:
         # No -, by which DVC joins the parts of a cell's name.
-        if not re.fullmatch(r"\w{1,100}", name, re.ASCII) or name in TAKEN:
+        if not re.fullmatch(r"\w{1,100}", name, re.ASCII) or name.lower() in TAKEN:
             allowed = "a name of up to 100 characters from a-z, A-Z, 0-9 and _, and none of"
             raise InputError(f"params.yaml: benchmarks.{shown(name)} must be {allowed} {', '.join(TAKEN)}")
     for name, variant in values["variants"].items():
@@ -194,7 +204,8 @@ def shared(one: str, other: str) -> bool:
     """Whether two published sets, or parts of them, are known to have images in common."""
     sets = [data.get(name) if name in data.names() else None for name in (one, other)]
     parts = [each for each in sets if isinstance(each, data.Part)]
-    wholes = [each.of if isinstance(each, data.Part) else name for each, name in zip(sets, (one, other), strict=True)]
+    names = [each.of if isinstance(each, data.Part) else name for each, name in zip(sets, (one, other), strict=True)]
+    wholes = [WITHIN.get(name, name) for name in names]
     if wholes[0] != wholes[1] or len(parts) < 2:
         return wholes[0] == wholes[1]
     if all(each.classes for each in parts) and not set(parts[0].classes) & set(parts[1].classes):

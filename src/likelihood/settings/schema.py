@@ -26,6 +26,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "models"
 SCHEMA = Path(__file__).with_name("params.schema.json")
 GIVEN = ("self", "shape", "levels")  # arguments of a constructor that params.yaml does not set
 ANALYSES = ("gradients", "vae_regret", "residuals", "glow_lid", "corruptions", "samples", "claims")
+LIMITS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}  # in words
 PLAIN = {"int": Annotated[int, Field(ge=1, le=1_000_000)], "float": Annotated[float, Field(gt=0.0, lt=1e9)], "bool": bool}
 
 
@@ -227,20 +228,16 @@ def words(field: FieldInfo) -> str:
         return described
     kind = next((each for each in get_args(field.annotation) if each is not NoneType), field.annotation)
     kind = field.annotation if get_origin(field.annotation) is Literal else kind
-    limits = {name: getattr(each, name) for each in _metadata(field) for name in ("ge", "gt", "le", "lt") if hasattr(each, name)}
+    limits = {name: getattr(each, name) for each in _metadata(field) for name in LIMITS if getattr(each, name, None) is not None}
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     if get_origin(base) is Literal:
         values = [str(value) for value in get_args(base)]
         return f"one of {', '.join(values)}" if isinstance(get_args(base)[0], str) else " or ".join(values)
     if base in (bool, str):
         return "true or false" if base is bool else "a name"
-    if base is int:
-        return f"an integer from {limits['ge']} to {limits['le']}"
-    return (
-        f"a number from {limits['ge']} to {limits['le']}"
-        if "ge" in limits
-        else f"a number above {limits['gt']} and below {limits['lt']}"
-    )
+    texts = [f"{LIMITS[name]} {limit}" for name, limit in limits.items()]
+    joined = (" " if {"ge", "le"} <= limits.keys() else " and ").join(texts)
+    return f"{'an integer' if base is int else 'a number'} {joined}".strip()
 
 
 def _metadata(field: FieldInfo) -> list[Any]:
