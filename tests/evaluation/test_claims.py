@@ -1,6 +1,7 @@
 """The claims: verdicts by a fixed rule from made results, the page, the numbers of `explain`, the experiments of `dissect`."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from torchvision.utils import make_grid
 
 from likelihood.analyses import dissection
 from likelihood.docs import claims
-from likelihood.docs.claims import Finding, Results, verdict
+from likelihood.docs.claims import Finding, Results, rounding, verdict
 from likelihood.docs.scores import over_seeds
 from likelihood.evaluation import claims as evidence
 from likelihood.figures import claims as claimfigures
@@ -65,6 +66,19 @@ def results(tmp_path):
         pd.DataFrame(seeds, columns=["benchmark", "model", "score", "out", "seeds", "auroc_mean", "auroc_std"]),
         pd.DataFrame(scores, columns=["benchmark", "model", "score", "out", "auroc"]),
     )
+
+
+def test_what_eight_bits_change_is_seen_where_a_snapshot_is_of_the_best_epoch(results, tmp_path):
+    tables = tmp_path / "metrics/scores"
+    shutil.copytree(tmp_path / "fashion_mnist_wide", tables / "fashion_mnist_wide")
+    for model, best in zip(MODELS, (10, 10, 3), strict=True):  # of 1 and 10 there are snapshots
+        path = tmp_path / "metrics/fashion_mnist_wide/train" / model / "metrics.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"best": {"epoch": best}}))
+    found = rounding(results._replace(tables=tables))
+    assert list(found["mean"]) == [2.0 - 3.5] * 2
+    np.testing.assert_allclose(found["auroc"], [0.6 - 0.2] * 2)
+    assert len(rounding(results._replace(tables=tmp_path / "nothing" / "scores"))) == 0
 
 
 def test_a_verdict_counts_the_findings_that_show_the_claim():
