@@ -143,7 +143,7 @@ def rounding(results: Results) -> pd.DataFrame:
     """What eight bits a weight change, where a snapshot is of the best epoch, whose weights are known in sixteen: one row per
     model and set of pictures, with the differences of `mean`, in bits/dim, and of `auroc`.
     """
-    found = [pd.DataFrame(columns=["mean", "auroc"])]
+    found = [pd.DataFrame(columns=["mean", "auroc"], dtype=float)]
     for benchmark, out in results.pairs():
         for model in results.models(benchmark):
             table = results.read(benchmark, f"claims/{model}.csv")
