@@ -8,11 +8,12 @@ Reads metrics/scores/, also of benchmarks that are not enabled. Writes
     plots/scores            the heat map, without the scores of variants alone
 
 A pair of data sets is for development, where scores may be chosen, or for a test, where they must not be: `use` is development,
-far or near. For development are pairs with a made set, as noise and constant images are, and those that `rank` of params.yaml
+far or near. For development are pairs with a computed set, as noise and constant images are, and those that `rank` of params.yaml
 lists; it also lists near ones, whose sets are alike, and all others are far. A pair counts once, even where several benchmarks
 have it, which differ in their models.
 """
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.common import images, params, stage
+from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.data import base as data
 from likelihood.evaluation import results
@@ -34,12 +36,21 @@ DPI = 130
 
 def collect(values: dict[str, Any], folder: Path = TABLES) -> pd.DataFrame:
     """The tables of all benchmarks in params.yaml with those of variants and analyses, concatenated in this order."""
-    files = [
-        file
-        for name in values["benchmarks"]
-        for file in (folder / f"{name}.csv", *sorted(folder.glob(f"{name}/[!.]*/scores.csv")))
-    ]
-    return pd.concat([pd.read_csv(file) for file in files if file.exists()], ignore_index=True)
+    tables = []
+    for name in values["benchmarks"]:
+        for file in (folder / f"{name}.csv", *sorted(folder.glob(f"{name}/[!.]*/scores.csv"))):
+            if file.exists():
+                tables.append(read(file, name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def read(file: Path, benchmark: str) -> pd.DataFrame:
+    """The table of a benchmark. InputError where a merge, or a disk, has left something else."""
+    with contextlib.suppress(ValueError):  # of what is no table
+        table = pd.read_csv(file)
+        if "benchmark" in table and set(table["benchmark"]) <= {benchmark}:
+            return table
+    raise InputError(f"{file} is no table of {benchmark}: finish the merge, or take the committed one by `git checkout {file}`")
 
 
 def pairs(table: pd.DataFrame, inside: dict[str, str]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 import rank
 from likelihood import scores
 from likelihood.common import params
+from likelihood.common.errors import InputError
 from likelihood.evaluation import metrics, results
 from likelihood.scores import complexity
 from likelihood.scores.density import gaussian, kde, one_class_svm, whitening
@@ -287,3 +288,13 @@ def test_a_thinned_roc_curve_has_its_ends_and_its_area():
     assert table[["fpr", "tpr"]].iloc[-1].tolist() == [1.0, 1.0]
     area = np.trapezoid(table["tpr"], table["fpr"])
     assert area == pytest.approx(metrics.auroc(inside, outside), abs=0.002)
+
+
+@pytest.mark.parametrize("text", ["", "<<<<<<< HEAD\nbenchmark,model\n", "benchmark,model\nother,glow\n", "a\n1,2\n"])
+def test_what_a_merge_has_left_is_no_table_of_scores(tmp_path, text):
+    file = tmp_path / "mnist.csv"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"mnist\.csv is no table of mnist: finish the merge, or take the committed one"):
+        rank.collect({"benchmarks": {"mnist": {}}}, tmp_path)
+    file.write_text("benchmark,model\nmnist,glow\n")
+    assert rank.collect({"benchmarks": {"mnist": {}}}, tmp_path).to_dict("list") == {"benchmark": ["mnist"], "model": ["glow"]}
