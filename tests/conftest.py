@@ -5,6 +5,7 @@ One small pipeline is run once for all tests that need one.
 
 import os
 import signal
+import sys
 
 import pytest
 import torch
@@ -19,6 +20,9 @@ from tests.helpers import ROOT, git
 # A shell that starts the tests in the background, or nohup, lets them ignore signals, and so all that they start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# What is compiled is kept, whatever the surroundings say: the tests start Python hundreds of times.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 PROCESSES = "PYTEST_XDIST_WORKER" in os.environ  # pytest-xdist's, each of which has a core, with all that it starts
 if PROCESSES:
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -70,9 +74,9 @@ def exported(committed):
 # Files that take minutes, so that no process is left with one at the end, and the first makes the small pipeline while the second
 # does what needs none.
 FIRST = [
-    "pipeline/test_pipeline.py", "training/test_resume.py", "wrong/test_wrong.py", "pipeline/test_lock.py",
-    "training/test_processes.py", "commands/test_sweep.py", "pipeline/test_remotes.py", "pipeline/test_extend.py",
-    "pipeline/test_own_pipeline.py", "commands/test_add.py", "pipeline/test_checkout.py", "models/test_models.py",
+    "pipeline/test_pipeline.py", "pipeline/test_own_pipeline.py", "wrong/test_wrong.py", "training/test_resume.py",
+    "pipeline/test_lock.py", "training/test_processes.py", "commands/test_sweep.py", "pipeline/test_remotes.py",
+    "pipeline/test_extend.py", "commands/test_add.py", "pipeline/test_checkout.py", "models/test_models.py",
     "pipeline/test_page.py", "bench/test_bench.py", "commands/test_detect.py", "detection/test_fit.py",
 ]  # fmt: skip
 

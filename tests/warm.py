@@ -125,7 +125,7 @@ def run(there: socket.socket, python: str) -> None:
     torch.seed()
     torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     module = arguments[0] == "-m"
-    if arguments[:2] == ["-m", "likelihood.cli"]:
+    if not module or arguments[1] == "likelihood.cli":
         sys.executable = python
     sys.argv = arguments[1:] if module else arguments
     sys.path[0] = folder if module else str(Path(arguments[0]).resolve().parent)

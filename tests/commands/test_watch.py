@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -16,6 +15,7 @@ from likelihood import cli
 from likelihood.commands import watch
 from likelihood.commands.detect import Named
 from likelihood.common.errors import InputError
+from tests import warm
 from tests.helpers import ROOT
 
 rng = np.random.default_rng(0)
@@ -156,7 +156,7 @@ def test_a_folder_that_goes_away_is_named(monkeypatch, exported, inbox):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_a_summary(exported, inbox, number):
-    program = [sys.executable, "-m", "likelihood.cli", "watch", "--detector", exported, "--model", "glow", inbox]
+    program = [f"{warm.folder()}/python", "-m", "likelihood.cli", "watch", "--detector", exported, "--model", "glow", inbox]
     settings = {"env": {**os.environ, "PYTHONPATH": str(ROOT / "src")}, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(program, stdout=subprocess.PIPE, **settings) as process:
         assert process.stderr.readline().startswith("watching ")

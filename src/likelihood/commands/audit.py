@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from likelihood.commands.entries import temporary
-from likelihood.common import stage
+from likelihood.common import params, stage
 from likelihood.common.errors import InputError
 from likelihood.settings import checks, resolve
 
@@ -189,23 +189,27 @@ class Audit(NamedTuple):
     unsupported: list[str]
 
 
+def enabled(root: Path, folder: Path) -> dict[str, list[Any]]:
+    """Copy the tree; of every stage that its parameters enable, what has changed."""
+    copy(root, folder)
+    resolve.write(checks.load(folder / "params.yaml"), folder / "data" / "settings")  # as the stage `check` does
+    return status(folder)
+
+
 def audit(root: Path) -> Audit:
     """Check every stage of dvc.lock and dvc.yaml in `root`."""
     lock = load_lock(root)
     with scratch() as folder:
-        copy(root, folder)
-        values = checks.load(folder / "params.yaml")
-        resolve.write(values, folder / "data" / "settings")  # as the stage `check` does
-        inside = status(folder)
-        values = everything(values, lock)
+        inside = enabled(root, folder)
+        values = everything(params.load(folder / "params.yaml"), lock)
         (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
         resolve.write(values, folder / "data" / "settings")
         known = status(folder)
-    enabled = stale(inside, lock)
+    old = stale(inside, lock)
     disabled = stale({name: known[name] for name in (known.keys() & lock.keys()) - inside.keys()}, lock)
     disabled |= {name: ["it is not a stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known.keys())}
-    after = dependent(lock, enabled.keys() | disabled.keys())
-    return Audit(enabled, disabled, after, len(inside.keys() | lock.keys()), damaged(root, lock), unsupported(root, lock))
+    after = dependent(lock, old.keys() | disabled.keys())
+    return Audit(old, disabled, after, len(inside.keys() | lock.keys()), damaged(root, lock), unsupported(root, lock))
 
 
 def unsupported(root: Path, lock: dict[str, Any]) -> list[str]:
