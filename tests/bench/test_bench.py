@@ -1,5 +1,6 @@
 """The benchmark compares like with like: the plain implementations compute what ours compute."""
 
+import os
 import sys
 
 import numpy as np
@@ -7,11 +8,11 @@ import pytest
 import torch
 
 from bench import cost, detecting, lossy, memory
-from bench.comparison import Comparison
 from bench.plain import PlainPixelCNN, PlainVAE, loaded_batches
 from bench.sides import Side
 from likelihood.common.units import bits_per_dim
 from likelihood.models.shared.pixels import logistic_log_prob
+from tests.bench.works import WHERE, two_works
 from tests.builders import build, images
 
 SHAPE = (1, 9, 8)
@@ -59,18 +60,24 @@ def test_the_plain_vae_computes_the_same_function():
     assert PlainVAE(40, 5)(images(3, (1, 28, 28))).shape == (3,)
 
 
-def two_works():
-    """A comparison of one image with two."""
-    return [Comparison("one", "two", lambda: 1.0, lambda: 2.0)]
-
-
 @pytest.mark.slow
-def test_either_side_of_a_comparison_works_in_a_process_of_its_own():
+def test_either_side_of_a_comparison_works_in_a_process_of_its_own_and_only_ours_keeps_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv(WHERE, str(tmp_path))
     with Side(two_works, ours=True) as ours, Side(two_works, ours=False) as theirs:
-        assert ours.process.pid != theirs.process.pid
-        assert ours.rate(0) > 0
-        assert theirs.rate(0) > 0
+        for side in (ours, theirs):
+            assert side.rate(0) > 0
+            assert side.rate(1) > 0
+        pids = {name: str(side.process.pid) for name, side in (("ours", ours), ("theirs", theirs))}
     assert (ours.process.exitcode, theirs.process.exitcode) == (0, 0)
+    assert len({*pids.values(), str(os.getpid())}) == 3
+    written = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert written == {
+        "one ours": pids["ours"],
+        "two ours": pids["ours"],
+        "one theirs": pids["theirs"],
+        "two theirs": pids["theirs"],
+        "keeps": pids["ours"],
+    }
 
 
 def test_the_data_loader_gives_the_same_pictures():
@@ -136,12 +143,11 @@ def test_images_written_in_any_way_keep_their_shape_and_lossless_ones_their_pixe
 @pytest.mark.slow
 def test_a_call_of_detect_is_timed_to_its_first_line_and_to_its_end(exported, tmp_path):
     x = images(2, (1, 28, 28)).numpy()
-    first, end, megabytes = detecting.called(exported, detecting.written(x, tmp_path / "three", 3))
+    pictures, report = detecting.written(x, tmp_path / "three", 3), tmp_path / "r.html"
+    assert len(list(pictures.iterdir())) == 3
+    first, end, megabytes = detecting.called(exported, pictures, "--report", str(report), python=sys.executable)
     assert 0 < first < end
     assert megabytes > 100
-    assert len(list((tmp_path / "three").iterdir())) == 3
-    report = tmp_path / "r.html"
-    assert detecting.called(exported, tmp_path / "three", "--report", str(report), python=sys.executable)[2] > 100
     assert report.exists()
 
 

@@ -1,6 +1,7 @@
 """Detectors of images at hand: what the stages would find, from any interruption on; settings are the project's."""
 
 import copy
+import dataclasses
 import json
 import pickle
 import re
@@ -24,6 +25,7 @@ from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.detection import archive, fit
 from likelihood.detection.detector import Detector
+from likelihood.models.shared import checkpoint
 from likelihood.settings import resolve
 from likelihood.training import loop
 from tests.clone import small_parameters
@@ -61,8 +63,10 @@ def test_it_judges_and_is_saved_pickled_and_copied(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
     assert (detector.shape, detector.trained_on, list(detector.models)) == ((1, 8, 8), "halves", list(MODELS))
     assert len(detector.levels) == 30
-    fresh = detector.predict(drawn(200, seed=2), 0.1)
-    assert abs((fresh < 0).mean() - 0.1) <= 4 * np.sqrt(0.09 * (1 / 30 + 1 / 200))
+    fresh = drawn(200, seed=2)
+    flagged, p = (detector.predict(fresh, 0.1) < 0).mean(), detector.p_values(fresh)
+    assert 0.0 < flagged <= 0.1 + 4 * np.sqrt(0.09 * (1 / 30 + 1 / 200))
+    assert abs(p.mean() - 0.5) <= 4 * np.sqrt((1 / 30 + 1 / 200) / 12) + 1 / 31, "p is about uniform"
     assert (detector.predict(NOISE, 0.1) == -1).all()
     assert detector.maps(NOISE[:, None])["glow"].shape == (5, 8, 8)
     table = detector.table(x[:7])
@@ -271,6 +275,7 @@ def test_a_missing_package_is_one_sentence_and_loading_imports_none_of_those_tha
     code = f"""
 import sys
 from likelihood.detection.detector import Detector
+from likelihood.models.shared import checkpoint
 Detector.load({str(exported)!r}, models=["glow"])
 assert not {{"lightning_fabric", "dvclive", "dvc"}} & sys.modules.keys(), sys.modules.keys()
 sys.modules["lightning_fabric"] = None
@@ -284,12 +289,36 @@ Detector.fit(np.zeros((50, 8, 8), np.uint8))
     )
 
 
-@pytest.mark.parametrize("name", ["vae", "pixelcnn", "glow"])
-def test_a_step_of_a_training_is_timed_with_the_settings_it_will_have(name):
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_of_a_training_is_timed_with_the_settings_it_will_have(name, monkeypatch):
     torch.set_default_dtype(torch.float32)
-    values = fit.settings((1, 8, 8), (name,), 2, 0)
-    training = fit.resolve.training(values, fit.NAME, name)
+    shape, built, times = (1, 8, 8), [], []
+
+    class Seen(loop.Training):
+        def __init__(self, fabric, model, x, validation, schedule):
+            super().__init__(fabric, model, x, validation, schedule)
+            built.append((model, x, schedule))
+
+        def epoch(self, *arguments):
+            start = time.perf_counter()
+            try:
+                return super().epoch(*arguments)
+            finally:
+                times.append(time.perf_counter() - start)
+
+    monkeypatch.setattr(fit, "Training", Seen)
+    training = resolve.training(fit.settings(shape, (name,), 2, 0), fit.NAME, name)
+    whole, batch = fit.schedule_of(training["loop"], 0), training["loop"]["batch_size"]
     before = time.perf_counter()
-    minutes = fit.training_minutes([training], (1, 8, 8))
-    steps = 2 * (5000 // training["loop"]["batch_size"])
-    assert 0.0 < 60.0 * minutes / steps < time.perf_counter() - before
+    minutes = fit.training_minutes([training], shape)
+    passed = time.perf_counter() - before
+    assert len(built) == len(times) == fit.STEPS + 1
+    seconds = 60.0 * minutes / (2 * (whole.epoch_images // batch))
+    assert np.median(times[1:]) <= seconds <= passed - times[0], "the first step warms up"
+    expected = checkpoint.model_class(name)(shape=list(shape), **training["architecture"])
+    for model, x, schedule in built:
+        assert (x.shape, x.dtype) == ((batch, *shape), np.uint8)
+        assert schedule == dataclasses.replace(whole, epochs=1, epoch_images=batch), "one step of a whole batch"
+        assert type(model) is type(expected)
+        sizes = [{key: value.shape for key, value in each.state_dict().items()} for each in (model, expected)]
+        assert sizes[0] == sizes[1]

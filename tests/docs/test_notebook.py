@@ -5,12 +5,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests import warm
 from tests.helpers import ROOT, files
 
 NOTEBOOK = ROOT / "examples/detector.ipynb"
@@ -33,8 +33,9 @@ print("figures:", len(pyplot.get_fignums()))
 def test_the_notebook_runs_and_finds_what_it_says(exported, tmp_path):
     shutil.copytree(NOTEBOOK.parent, tmp_path / "examples", ignore=shutil.ignore_patterns("*.detector", "pictures"))
     shutil.copy(exported, tmp_path / "examples/fashion_mnist.detector")
+    (tmp_path / "run.py").write_text(RUN)
     run = subprocess.run(
-        [sys.executable, "-c", RUN, NOTEBOOK.name],
+        [f"{warm.folder()}/python", str(tmp_path / "run.py"), NOTEBOOK.name],
         cwd=tmp_path / "examples",
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,

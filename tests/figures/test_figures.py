@@ -179,7 +179,9 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_stage_draws_its_figures_with_the_same_bytes_every_time(project):
+def test_the_stage_draws_its_figures_with_the_same_bytes_every_time(project, monkeypatch):
+    monkeypatch.setattr(figures.save, "__defaults__", (40,))  # most of the time would be for pixels
+    monkeypatch.setattr(plot, "SHEET_DPI", 40)
     runs = []
     for _ in range(2):
         plot.main()

@@ -20,11 +20,20 @@ ONE = {"LT_ACCELERATOR": "cpu", "LT_DEVICES": "1"}
 TWO = {"LT_ACCELERATOR": "cpu", "LT_DEVICES": "2", "LT_STRATEGY": "ddp"}
 MODELS = ("vae", "pixelcnn", "glow")
 
-# A stage's script in double precision, where rounding cannot hide a difference; a file, for Fabric starts it again.
+# A stage's script in double precision, where rounding cannot hide a difference; a file, for Fabric starts it again. So few images
+# are several batches that processes share; it says how many processes score.
 DOUBLE = """
 import sys, torch
 torch.set_default_dtype(torch.float64)
 sys.path.insert(0, {source!r})
+from likelihood.models.shared.base import LikelihoodModel
+from likelihood.statistics import measure
+LikelihoodModel.core_batch = 7
+class Pool(measure.ProcessPoolExecutor):
+    def __init__(self, cores, *arguments, **options):
+        print("processes that score:", cores, flush=True)
+        super().__init__(cores, *arguments, **options)
+measure.ProcessPoolExecutor = Pool
 import {module}
 {module}.main()
 """
@@ -175,27 +184,39 @@ def test_a_process_that_has_joined_others_ends_without_threads_that_speak_to_the
     (tmp_path / "script.py").write_text(SCRIPT)
     port = free_port()
     commands = [task(number, port) for number in (0, 1)]
-    joined = [([*command, sys.executable, "script.py"], {**more, "PYTHONPATH": str(ROOT / "src")}) for command, more in commands]
+    script, path = [f"{warm.folder()}/python", "script.py"], {"PYTHONPATH": str(ROOT / "src")}
+    joined = [([*command, *script], {**more, **path}) for command, more in commands]
     for printed in together(tmp_path, joined):
         during, after = [line for line in printed.splitlines() if line.startswith("threads:")]
         assert "gloo" in during
         assert "gloo" not in after
 
 
-def test_several_processes_change_nothing_of_what_the_lock_says_is_run(small, tmp_path):
+def test_several_processes_change_neither_what_the_lock_says_is_run_nor_its_results(small, tmp_path):
     clone = small.copied(tmp_path / "clone")
-    clone.dvc("repro", "-f", "-s", "train_vae", LIKELIHOOD_TRAININGS=str(tmp_path / "trainings"), **TWO)
+    printed = clone.dvc("repro", "-f", "-s", "train_vae", LIKELIHOOD_TRAININGS=str(tmp_path / "trainings"), **TWO)
+    assert printed.count("epoch 2: train") == 1, "trained anew"
     before, after = [yaml.safe_load(each.read("dvc.lock"))["stages"]["train_vae@mnist_5k"] for each in (small, clone)]
     for part in ("cmd", "deps"):
         assert after[part] == before[part]
     assert [out["path"] for out in after["outs"]] == [out["path"] for out in before["outs"]]
+    # In single precision, and weights are kept in half: the last digits differ.
+    weights = [load_file(each.folder / "data/models/mnist_5k/vae/best.safetensors") for each in (small, clone)]
+    assert weights[0].keys() == weights[1].keys()
+    for key, value in weights[0].items():
+        np.testing.assert_allclose(weights[1][key], value, rtol=2e-3, atol=1e-4, err_msg=key)
+    for split in ("train", "validation"):
+        file = f"metrics/mnist_5k/train/vae/plots/metrics/{split}/bits_per_dim.tsv"
+        ours, theirs = [pd.read_csv(each.folder / file, sep="\t") for each in (clone, small)]
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-5)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_two_processes_score_what_one_scores(model, alone):
     tables = {}
     for threads in ("1", "2"):
-        run(alone, "score.py", "in", model, "--benchmark", "mnist_5k", settings={"OMP_NUM_THREADS": threads})
+        printed = run(alone, "score.py", "in", model, "--benchmark", "mnist_5k", settings={"OMP_NUM_THREADS": threads})
+        assert printed.count("processes that score: 2") == (3 if threads == "2" else 0), "of three sets"
         folder = alone / "data/scores/mnist_5k/in" / model
         tables[threads] = {file: pd.read_parquet(folder / file) for file in files(folder) if file.endswith(".parquet")}
     assert tables["1"].keys() == tables["2"].keys() == {"train.parquet", "val.parquet", "test.parquet"}

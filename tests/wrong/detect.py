@@ -3,7 +3,6 @@
 import hashlib
 import os
 import struct
-import sys
 
 import numpy as np
 
@@ -157,7 +156,7 @@ def full_output(project):
     project.run(
         "sh",
         "-c",
-        f"{sys.executable} -m likelihood.cli detect --benchmark mnist_5k data/own/some.npz >/dev/full",
+        "python -m likelihood.cli detect --benchmark mnist_5k data/own/some.npz >/dev/full",
         PYTHONPATH="src",
     )
 
