@@ -275,7 +275,6 @@ def test_a_missing_package_is_one_sentence_and_loading_imports_none_of_those_tha
     code = f"""
 import sys
 from likelihood.detection.detector import Detector
-from likelihood.models.shared import checkpoint
 Detector.load({str(exported)!r}, models=["glow"])
 assert not {{"lightning_fabric", "dvclive", "dvc"}} & sys.modules.keys(), sys.modules.keys()
 sys.modules["lightning_fabric"] = None
