@@ -24,7 +24,7 @@ ODD.append(itself)
 # Where a value of these is not odd, by how Python writes it; all others, and all keys, must be refused.
 ALLOWED = {
     "None": {f"{model}.{key}" for model in params.MODELS for key in schema.Loop.model_fields},  # inherits
-    "True": {"own.mine.convert", "own.mine.channels"},  # for Python, True is 1
+    "True": {"own.mine.convert"},
     "[]": {"run_variants", "run_analyses"},
     "{}": {"variants", "colour", "benchmarks.small.glow", "claims.pairs", "rank.development", "rank.near"}
     | {f"colour.{model}" for model in params.MODELS},

@@ -76,6 +76,7 @@ WRONG = [
     ("own", None, "own is None; it must hold keys and values"),
     ("own", {"mine": {"height": 8}}, "own.mine.width is missing"),
     ("own", {"mine": {**MINE, "channels": 4}}, "own.mine.channels is 4; it must be 1 or 3"),
+    ("own", {"mine": {**MINE, "channels": True}}, "own.mine.channels is True; it must be 1 or 3"),
     ("own", {"mine": {**MINE, "convert": "yes"}}, "own.mine.convert is 'yes'; it must be true or false"),
     ("own", {"mnist": MINE}, "own.mnist must be a name of a-z, 0-9 and _, and none of train"),
     ("own", {"test": MINE}, "own.test must be a name"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from pydantic.fields import FieldInfo
 
 from likelihood.common import counts
@@ -40,6 +40,12 @@ def _different(values: list[Any]) -> list[Any]:
     if len(set(values)) < len(values):
         raise ValueError("an entry is repeated")
     return values
+
+
+def _no_truth(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, bool):  # for Python, True is 1
+        raise ValueError("a truth is no number")
+    return value
 
 
 def _listed(item: Any, words: str, least: int = 0) -> Any:  # noqa: ANN401
@@ -75,7 +81,7 @@ class OwnSet(Section):
 
     height: Annotated[int, Field(ge=1, le=4096)]
     width: Annotated[int, Field(ge=1, le=4096)]
-    channels: Literal[1, 3]
+    channels: Annotated[Literal[1, 3], BeforeValidator(_no_truth)]
     convert: bool
 
 
