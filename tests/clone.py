@@ -36,7 +36,7 @@ SMALL = {
     "channels: 32": "channels: 8",
     "steps: 16": "steps: 2",
     "hidden: 64": "hidden: 8",
-    "hidden: 400": "hidden: 40",
+    "hidden: 400": "hidden: 100",
     "images: 2000": "images: 60",
     "draws: 64": "draws: 4",
     "sample_images: 64": "sample_images: 4",

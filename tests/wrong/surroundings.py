@@ -50,7 +50,7 @@ def another_architecture(project):
     path = project.folder / MODEL.format("vae")
     with safe_open(path, framework="np") as file:
         metadata = file.metadata()
-    save_file(load_file(path), path, {"model": metadata["model"].replace('"hidden": 40', '"hidden": 30')})
+    save_file(load_file(path), path, {"model": metadata["model"].replace('"hidden": 100', '"hidden": 50')})
     project.stage("score.py", "in", "vae", *BENCHMARK)
 
 
