@@ -15,7 +15,7 @@ from tests.wrong.project import BENCHMARK, MODEL, unprivileged
 
 def no_network(project):
     """Every name is looked up and every address tried, in vain: a proxy that nobody is behind."""
-    project.change("params.yaml", "    - noise\n", "    - mnist\n")
+    project.change("params.yaml", "    - noise\n", "    - kmnist\n")
     nowhere = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
     project.stage("download.py", *BENCHMARK, LIKELIHOOD_IMAGES="", no_proxy="", **nowhere)
 
