@@ -121,6 +121,22 @@ def test_a_project_without_experiments_is_told_how_to_make_some(small, monkeypat
         summarize.finished()
 
 
+def test_a_commit_counts_if_its_results_are_of_its_own_parameters(small, tmp_path, monkeypatch):
+    clone = small.copied(tmp_path / "clone")
+    monkeypatch.chdir(clone.folder)
+    for name in ("params.yaml", "dvc.lock"):  # a number that YAML 1.1 takes for a text
+        clone.write(name, clone.read(name).replace("clip_norm: 1.0", "clip_norm: 1e-05"))
+    clone.commit()
+    assert summarize.measured("HEAD")
+    clone.change("params.yaml", "bins: 80", "bins: 41")
+    clone.commit()
+    assert not summarize.measured("HEAD")
+    assert summarize.measured("HEAD~1")
+    (clone.folder / "dvc.lock").unlink()
+    clone.commit()
+    assert not summarize.measured("HEAD")
+
+
 @pytest.mark.parametrize(
     ("row", "unit", "title"),
     [

@@ -49,14 +49,10 @@ def load_lock(root: Path) -> dict[str, Any]:
     return dict(sorted(entries.items(), key=lambda item: item[0].partition("@")[0] in known))
 
 
-def stages(text: str) -> dict[str, Any]:
-    """What a file of DVC has below `stages`."""
-    return dict(yaml.load(text, _Loader)["stages"])
-
-
 def _stages(file: Path) -> dict[str, Any]:
+    """What stands below `stages` in a file of DVC."""
     try:
-        return stages(file.read_text(encoding="utf-8"))
+        return dict(yaml.load(file.read_text(encoding="utf-8"), _Loader)["stages"])
     except FileNotFoundError:
         raise InputError(f"{file.name} is not here: run `dvc repro` first, from the folder of the project") from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):

@@ -8,12 +8,14 @@ others.
 """
 
 import argparse
+import contextlib
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dvc.api
+from dvc.utils.serialize import loads_yaml
 
 from likelihood.commands import audit
 from likelihood.common import stage
@@ -38,10 +40,14 @@ def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 def measured(commit: str) -> bool:
     """Whether the results of a commit are those of its own parameters, by its dvc.lock."""
-    lock = audit.stages(audit.output("git", "show", f"{commit}:./dvc.lock", folder=Path()))
-    values = dvc.api.params_show("params.yaml", rev=commit)
-    evaluated = all(f"evaluate@{name}" in lock for name in values["run"])
-    return evaluated and lock["check"]["params"]["params.yaml"] == values
+    with contextlib.suppress(InputError):  # without a dvc.lock there are none
+        lock = loads_yaml(audit.output("git", "show", f"{commit}:./dvc.lock", folder=Path()))[
+            "stages"
+        ]  # numbers as DVC reads them
+        values = dvc.api.params_show("params.yaml", rev=commit)
+        evaluated = all(f"evaluate@{name}" in lock for name in values["run"])
+        return evaluated and lock["check"]["params"]["params.yaml"] == values
+    return False
 
 
 def finished() -> list[str]:
