@@ -178,7 +178,7 @@ def test_the_house_keeps_its_measures(capsys):
         "Python files in src": len(sizes),
         "of at most 50 lines": sum(size <= 50 for size in sizes),
     }
-    limits = {"dvc.yaml": 400, "dvc.lock": 17_300, "params.yaml": 160, "stages": 17, "dep lines": 166}
+    limits = {"dvc.yaml": 400, "dvc.lock": 17_600, "params.yaml": 160, "stages": 17, "dep lines": 166}
     limits |= {"Python files in src": 103, "of at most 50 lines": 20}
     with capsys.disabled():
         print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))
