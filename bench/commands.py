@@ -24,7 +24,6 @@ COMMANDS = {
     "likelihood --help": ["likelihood.cli", "--help"],
     "likelihood detect --help": ["likelihood.cli", "detect", "--help"],
 }
-
 DRAWN = "dvc exp run -S plot.bins=81, which draws the figures"
 
 
@@ -48,8 +47,7 @@ def main() -> None:
         run(["dvc", "repro"], clone)  # the figures of the committed parameters again
         for words in COMMANDS.values():
             run(words, clone)  # warms up: DVC keeps what it has parsed of an experiment
-        taken: dict[str, list[float]] = {command: [] for command in COMMANDS}
-        taken[DRAWN] = drawn
+        taken: dict[str, list[float]] = {**{command: [] for command in COMMANDS}, DRAWN: drawn}
         for _ in range(ROUNDS):
             for command, words in COMMANDS.items():
                 taken[command].append(run(words, clone))

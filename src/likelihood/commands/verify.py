@@ -3,7 +3,7 @@
 The tree is copied without dvc.lock, cache, data and kept trainings (downloaded images are reused; their pixels are checked),
 `dvc repro` runs there, and two kinds of numbers are compared: the mean likelihood of every model and set, and the AUROC of every
 score on every out-set. On the same processor with the same number of threads they are equal to the last digit. Another processor,
-a GPU or other versions round differently, and training amplifies that, at most to the difference between two seeds; so
+a GPU or other versions round differently, and training amplifies that, to about the difference between two seeds; so
 
     |here − committed| ≤ max(4 s, floor),    floor = 0.02 bits/dim or 0.01 of AUROC,
 
@@ -85,7 +85,7 @@ def rerun(root: Path, folder: Path) -> None:
     if given := environment.get("LIKELIHOOD_IMAGES"):
         environment["LIKELIHOOD_IMAGES"] = os.path.abspath(given)
     # Stages call `python`, which is this one also where no environment is activated.
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), *environment.get("PATH", "").split(os.pathsep)])
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
     with process(command, cwd=folder, env=environment) as dvc_repro:
         status = dvc_repro.wait()
     if status:
@@ -95,8 +95,7 @@ def rerun(root: Path, folder: Path) -> None:
 def run(_arguments: argparse.Namespace) -> int:
     """Run again, compare and print; the exit status."""
     root, far = Path.cwd(), 0
-    values = checks.load()
-    benchmarks = values["run"]
+    benchmarks = checks.load()["run"]
     for benchmark in benchmarks:
         if not (root / "metrics" / benchmark / "ood" / "metrics.json").exists():
             raise InputError(f"no metrics of benchmark {benchmark} are committed: run `dvc repro` first")
