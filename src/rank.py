@@ -5,7 +5,8 @@ Reads metrics/scores/, also of benchmarks that are not enabled. Writes
     metrics/scores.csv      benchmark, model, score, out, use, n, auroc, auroc_low, auroc_high, auprc, fpr95
     metrics/ranking.json    by model and score, of those that have all pairs of a use: `far` and `near`, their worst AUROC;
                             `development`, their mean
-    plots/scores            the heat map, without the scores of variants alone
+    plots/scores            heat maps, without the scores of variants alone: scores.png of every score and pair; overview.png of
+                            far and near pairs and the scores of single images, each with the model that it does best with
 
 A pair of data sets is for development, where scores may be chosen, or for a test, where they must not be: `use` is development,
 far or near. For development are pairs with a computed set, as noise and constant images are, and those that `rank` of params.yaml
@@ -72,10 +73,18 @@ def use_of(inside: str, out: str, listed: dict[str, dict[str, list[str]]]) -> st
 
 
 def rows(table: pd.DataFrame, ranked: pd.DataFrame) -> list[tuple[str, str]]:
-    """The rows (model, score) of the heat map: ranked ones, best first, then those that lack a pair."""
+    """The rows (model, score) of a heat map, best first: ranked ones, then those that lack a pair, by the worst of theirs."""
     first = list(zip(ranked["model"], ranked["score"], strict=True))
-    every = dict.fromkeys(zip(table["model"], table["score"], strict=True))
-    return [*first, *(row for row in every if row not in first)]
+    worst = table[table["use"] == "far"].groupby(["model", "score"])["auroc"].min().sort_values(ascending=False, kind="stable")
+    return list(dict.fromkeys((*first, *worst.index, *zip(table["model"], table["score"], strict=True))))
+
+
+def best_of_each(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The first row of each score, and every model's −log p, in the order of the rows."""
+    first: dict[str, tuple[str, str]] = {}
+    for row in found:
+        first.setdefault(row[1], row)
+    return [row for row in found if row[1] == "log_prob" or row == first[row[1]]]
 
 
 def nested(table: pd.DataFrame, column: str) -> dict[str, dict[str, float]]:
@@ -108,9 +117,15 @@ def main() -> None:
     single = [row for row in drawn if scores.get(row[1]).batch == 1]
     batches = [row for row in drawn if scores.get(row[1]).batch > 1]
     titles = {row: score_title(row[0], scores.get(row[1]).title) for row in (*single, *batches)}
-    figure = figures.heat_map(table, titles, {title: found for title, found in groups.items() if found})
+    groups = {use: found for use, found in groups.items() if found}
+    maps = {"scores": figures.heat_map(table, titles, groups)}
+    tests = table[table["use"] != "development"]
+    if len(tests):
+        tested = set(zip(tests["model"], tests["score"], strict=True))
+        best = {row: titles[row] for row in best_of_each(single) if row in tested}
+        maps["overview"] = figures.heat_map(table, best, {use: found for use, found in groups.items() if use != "development"})
     with images.replaced(Path("plots/scores")) as folder:
-        figures.save({"scores": figure}, folder, DPI)
+        figures.save(maps, folder, DPI)
 
 
 if __name__ == "__main__":

@@ -73,12 +73,14 @@ def test_the_same_content_is_the_same_bytes_in_any_order_and_a_zip_that_others_r
     assert set(card["sha256"]) == members.keys() - {"card.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", sorted(path.stem for path in ROOT.glob("metrics/detectors/*.csv") if "." not in path.stem))
 def test_a_committed_detector_is_small(tmp_path, benchmark):
     folder = shipped(tmp_path, benchmark)
     assert len(archive.packed(export.members(folder, benchmark, Detector.load(folder, benchmark).members))) <= 12e6
 
 
+@pytest.mark.slow
 def test_a_changed_byte_is_found_wherever_it_is(tmp_path, content):
     spread = np.random.default_rng(0).integers(0, len(content), 60)
     for place in (*range(40), *spread, *range(len(content) - 140, len(content))):
@@ -208,7 +210,8 @@ def test_a_member_larger_than_the_file_is_refused_before_it_is_read(tmp_path, me
     for place in others:  # as if these were the bytes of card.json, too
         for start, end in ((16, 28), (42, 55)):  # checksum and sizes; place and name
             many[place + start : place + end] = many[card + start : card + end]
-    refused(tmp_path, sealed(bytes(many)), r"claims 1,000 bytes for card\.json, but a detector's members")
+    # Python 3.13 sees by itself that members overlap.
+    refused(tmp_path, sealed(bytes(many)), r"claims 1,000 bytes for card\.json, but a detector's members|Overlapped entries")
     before = bytearray(archive.packed(members)[:-64])
     entry = before.index(b"PK\x01\x02")  # of the directory at the end: sizes at 20
     struct.pack_into("<II", before, entry + 20, 2**31, 2**31)

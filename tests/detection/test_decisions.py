@@ -61,6 +61,7 @@ def test_groups_of_images_like_those_trained_on_are_flagged_at_the_rate(n, size)
         assert (p <= rate).mean() == pytest.approx(rate, abs=4 * np.sqrt(rate * (1 - rate) / runs))
 
 
+@pytest.mark.slow
 def test_fishers_own_distribution_would_raise_more_false_alarms():
     rng, naive = np.random.default_rng(0), []
     for _ in range(1000):
@@ -68,6 +69,7 @@ def test_fishers_own_distribution_would_raise_more_false_alarms():
     assert (np.array(naive) <= 0.05).mean() > 0.07
 
 
+@pytest.mark.slow
 def test_equal_scores_raise_no_false_alarms():
     rng = np.random.default_rng(0)
     p = np.array(
@@ -93,6 +95,7 @@ def test_the_least_rate_of_groups_is_that_of_the_draws_or_of_so_many_groups_as_t
     assert decisions.group_p(np.array([5.0, 6.0]), np.array([1.0, 2.0])) == pytest.approx(1 / 6, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_p_of_a_group_is_the_same_however_many_are_summed_at_a_time(monkeypatch):
     rng = np.random.default_rng(2)
     levels, scores = rng.normal(size=200), rng.normal(size=30) + 0.3

@@ -31,6 +31,7 @@ def test_a_stream_without_drift_raises_the_alarm_no_more_often_than_was_asked_fo
     assert share(found) <= alpha + 3 * np.sqrt(alpha * (1 - alpha) / 200)
 
 
+@pytest.mark.slow
 def test_ties_and_levels_that_are_raised_for_them_cause_no_alarm():
     found = alarms(100, lambda rng: rng.integers(0, 3, 300).astype(float), lambda rng: rng.integers(0, 3, 50) + 0.0, 0.05)
     assert share(found) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 100)
@@ -47,6 +48,7 @@ class Fixed(Drift):
         return p
 
 
+@pytest.mark.slow
 def test_comparing_with_the_calibration_images_alone_would_raise_false_alarms():
     """Which is why the images before are compared with as well."""
     found = alarms(60, lambda rng: rng.normal(size=1500), lambda rng: rng.normal(size=20), 0.05, Fixed)

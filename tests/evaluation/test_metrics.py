@@ -66,6 +66,7 @@ def test_the_interval_has_the_width_theory_gives_and_holds_the_estimate():
     assert metrics.bootstrap_auroc(IN, OUT, 1000, seed=1) == (low, high)
 
 
+@pytest.mark.slow
 def test_the_interval_of_pairs_has_the_width_that_fresh_pairs_show():
     def pairs(number):
         inside = np.random.RandomState(number).normal(size=200)

@@ -260,7 +260,24 @@ def test_rank_draws_a_map_also_where_no_set_is_of_pictures(project):
     table[table["out"] == "noise"].to_csv(project / "metrics/scores/toy.csv", index=False)
     rank.main()
     assert json.loads((project / "metrics/ranking.json").read_text())["far"] == {}
+    assert [path.name for path in (project / "plots/scores").iterdir()] == ["scores.png"], "an overview has far and near pairs alone"
     assert (project / "plots/scores/scores.png").stat().st_size > 5000
+
+
+def test_rows_that_lack_a_pair_follow_the_ranked_ones_and_an_overview_has_each_score_once_but_every_log_p():
+    columns = ["benchmark", "model", "score", "out", "use", "auroc"]
+    cells = [
+        ("a", "vae", "mean", "x", "far", 0.6), ("b", "vae", "mean", "x", "far", 0.7),
+        ("a", "glow", "waic", "x", "far", 0.2), ("a", "vae", "waic", "x", "far", 0.9), ("a", "vae", "regret", "n", "near", 0.8),
+        ("a", "glow", "log_prob", "x", "far", 0.1), ("b", "glow", "log_prob", "x", "far", 0.1),
+        ("a", "vae", "log_prob", "x", "far", 0.3), ("b", "vae", "log_prob", "x", "far", 0.3),
+    ]  # fmt: skip
+    table = pd.DataFrame(cells, columns=columns)
+    ranked = results.ranking(table, [("a", "x"), ("b", "x")])
+    found = rank.rows(table, ranked)
+    first, others = [("vae", "mean"), ("vae", "log_prob"), ("glow", "log_prob")], [("vae", "waic"), ("glow", "waic")]
+    assert found == [*first, *others, ("vae", "regret")]
+    assert rank.best_of_each(found) == [*first, ("vae", "waic"), ("vae", "regret")]
 
 
 def rows_of(values, model="vae", unit="bits_per_dim"):
