@@ -9,6 +9,8 @@ Reads data/scores/<benchmark> and data/processed/<benchmark>. Writes
     metrics/scores/<benchmark>.csv          the same measures of every score (likelihood/scores) on `evaluate.images` images per
                                             set (evaluation/results.py)
     plots/<benchmark>/tables                what figures are drawn from
+
+and a detector of the three models (evaluation/calibration.py).
 """
 
 import argparse
@@ -23,7 +25,7 @@ from dvclive import Live
 from likelihood.common import images, params, stage
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
-from likelihood.evaluation import results
+from likelihood.evaluation import calibration, results
 from likelihood.evaluation.results import DIGITS, Compared
 from likelihood.scores import complexity
 
@@ -37,25 +39,25 @@ def main() -> None:
     resamples, count = values["evaluate"]["bootstrap"], values["evaluate"]["images"]
     names = ("train", "test", *outs)
     summary: dict[str, Any] = {}
-    likelihoods, curves, kept = [], {}, {}
+    likelihoods, curves, kept, facts = [], {}, {}, {}
     index: dict[str, np.ndarray] = {}
     for model in MODELS:
-        facts, statistics = results.of_model(benchmark, model)
+        facts[model], statistics = results.of_model(benchmark, model)
         first, index = index, {name: table["index"].to_numpy() for name, table in statistics.items()}
         for name in first:
             if not np.array_equal(first[name], index[name]):
                 raise InputError(
                     f"data/scores/{benchmark}: {model} has scored other images of {name} than {MODELS[0]}: rerun `dvc repro`"
                 )
-        row, per_image = results.row_name(model, facts), results.likelihoods(facts, statistics)
-        found = results.raw_likelihood(statistics, outs, resamples, seed)
-        summary[row] = {facts["unit"]: {name: float(per_image[name].mean()) for name in names}, **found["metrics"]}
-        curves[row], kept[row] = found["roc"], statistics
-        likelihoods += [results.likelihood_rows(row, facts["unit"], name, index[name], per_image[name]) for name in names]
+        kept[model], row, unit = statistics, results.row_name(model, facts[model]), facts[model]["unit"]
+        summary[row], curves[row] = results.summary(facts[model], statistics, outs, resamples, seed)
+        per_image = results.likelihoods(facts[model], statistics)
+        likelihoods += [results.likelihood_rows(row, unit, name, index[name], per_image[name]) for name in names]
+    codes = calibration.write_detector(benchmark, benchmark, facts, kept, seed)
     summary["images"] = {name: len(index[name]) for name in names}
     compared = Compared(benchmark, {name: index[name] for name in ("val", "test", *outs)}, count, seed)
-    of_rows = {row: compared.statistics(statistics) for row, statistics in kept.items()}
-    table = results.score_table(compared.bare(), of_rows, outs, resamples, seed)
+    of_rows = {results.row_name(model, facts[model]): compared.statistics(statistics) for model, statistics in kept.items()}
+    table = results.score_table(compared.bare(codes), of_rows, outs, resamples, seed)
     table.insert(0, "benchmark", benchmark)
     with Live(f"metrics/{benchmark}/ood", dvcyaml=None, save_dvc_exp=False, report=None) as live:
         live.summary = results.rounded(summary)

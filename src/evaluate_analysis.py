@@ -77,7 +77,7 @@ def compare(benchmark: str, analysis: str, values: dict[str, Any]) -> tuple[pd.D
     first = next(iter(of_models.values()))[1]
     compared = Compared(benchmark, results.index_of(first, outs), count, seed, few)
     added = read_added(folder, compared.index)
-    bare, samples, tables = compared.bare(coded=analysis == "residuals"), {}, []
+    bare, samples, tables = compared.bare() if analysis == "residuals" else compared.uncoded(), {}, []
     for model, (facts, statistics) in of_models.items():
         own = compared.statistics(statistics)
         more = {name: part(table, model) if every else table for name, table in added.items()}

@@ -1,14 +1,17 @@
 """Stage `evaluate_variant`: the scores and measures of a variant, on the same images as those of the three models.
 
-Reads the statistics of the variant and of its family's model, data/processed/<benchmark>, and the variant's curves and samples.
-Writes
+Reads the statistics of the variant and of its family's model, data/processed/<benchmark>, data/maps/<benchmark>, and the
+variant's weights, curves and samples. Writes
 
     metrics/<benchmark>/variants/<variant>.json    as metrics/<benchmark>/ood/metrics.json; of several seeds, the means over seeds
     metrics/scores/<benchmark>/<variant>/          scores.csv: every score of the variant alone, under its name, and, under its
                                                    family's, those that compare the model with it
                                                    curvature.json of a flow of constant volume
-    plots/<benchmark>/<variant>/                   histograms of its likelihoods, its loss curve and samples; map_variant.py adds
-                                                   maps of a likelihood ratio
+    plots/<benchmark>/<variant>/                   histograms of its likelihoods, its loss curve and samples; and ratio.png, which
+                                                   pixels the likelihood ratio to its family's model sees (maps/places.py):
+                                                   log p_variant(x) - log p(x) = Σ_ij (map_variant,ij(x) - map_ij(x))
+
+and a detector of the variant (evaluation/calibration.py).
 
 For several seeds, with n - 1 in the denominator of std, and the family's own model as one of them,
 
@@ -22,19 +25,24 @@ The statistics of a variant named <family>_<kind> are those of the model as `<st
 
 import argparse
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from likelihood import scores
 from likelihood.common import images, params, stage
-from likelihood.evaluation import results
+from likelihood.evaluation import calibration, results
 from likelihood.evaluation.results import DIGITS, Compared
 from likelihood.figures import benchmark as figures
-from likelihood.figures.titles import kind
+from likelihood.figures.maps import Maps, Model, maps
+from likelihood.figures.titles import kind, model_title
+from likelihood.maps.places import has_places, maps_of
+from likelihood.models.shared import checkpoint
 
 INTERVAL = ("auroc_low", "auroc_high")
 
@@ -58,11 +66,7 @@ def summary_of(facts: dict[str, Any], by_seed: list[Statistics], row: str, outs:
 
     Such a mean has no interval: those of its models are over images, and not of a mean over trainings.
     """
-    found = []
-    for statistics in by_seed:
-        per_image = results.likelihoods(facts, statistics)
-        means = {name: float(per_image[name].mean()) for name in ("train", "test", *outs)}
-        found.append({facts["unit"]: means, **results.raw_likelihood(statistics, outs, resamples, seed)["metrics"]})
+    found = [results.summary(facts, statistics, outs, resamples, seed)[0] for statistics in by_seed]
     left_out = INTERVAL if len(found) > 1 else ()
     mean = {
         key: {name: float(np.mean([each[key][name] for each in found])) for name in found[0][key] if name not in left_out}
@@ -106,6 +110,27 @@ def over_seeds(
     }
 
 
+def ratio(benchmark: str, variant: str, family: str, entry: dict[str, Any], facts: dict[str, Any]) -> dict[str, Figure]:
+    """The figure of the pixels that the ratio to the family's model sees, of the same unit.
+
+    There is none where the variant does not say where in an image its likelihood arises.
+    """
+    model = checkpoint.load(Path("data/models") / benchmark / variant / "best.safetensors")[1]
+    if not has_places(model):
+        return {}
+    found, source = {}, Path("data/processed") / benchmark
+    for name in ("test", *entry["out"]):
+        with np.load(Path("data/maps") / benchmark / f"{name}.npz", allow_pickle=False) as file:
+            index, bits = file["index"], file[family]
+        x = np.array(images.load(source / ("in" if name == "test" else "out") / f"{name}.npy")[index])
+        other = maps_of(model, x, facts["draws"], f"{name}, {variant}") / -math.log(2.0)
+        found[name] = Maps(x, {family: bits, variant: other, "difference": bits - other}, {})
+    unit, name = facts["unit"], kind(variant, family)
+    rows = {family: Model(family, unit), variant: Model(name, unit), "difference": Model("difference", unit, signed=True)}
+    title = f"what the likelihood ratio of {model_title(family)} and its variant {name} sees"
+    return {"ratio": maps(found, rows, entry["in"], title)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("variant", help="a name under variants: in params.yaml")
@@ -120,14 +145,22 @@ def main() -> None:
     row, sets = variant, ["val", "test", *outs]
     summary = summary_of(facts, seeds or [own], row, outs, resamples, seed)
 
+    if seeds:
+        codes = {}
+        calibration.write_none(f"{benchmark}.{variant}")
+    else:
+        codes = calibration.write_detector(benchmark, f"{benchmark}.{variant}", {variant: facts}, {variant: own}, seed)
     compared = Compared(benchmark, results.index_of(own, outs), values["evaluate"]["images"], seed)
-    bare, chosen = compared.bare(), compared.statistics(own)
+    bare, chosen = compared.bare(codes), compared.statistics(own)
     found: dict[str, list[pd.DataFrame]] = {"scores": [pd.DataFrame(columns=results.COLUMNS)]}
     if not seeds:
         names = scores.applicable(list(chosen["val"]))
         found["scores"].append(results.compare(names, results.with_statistics(bare, chosen), row, outs, resamples, seed))
+    drawn = figures.of_variant(Path("metrics") / benchmark / "train" / variant, row, entry["in"])
     if family in params.MODELS:
         base_facts, base = results.of_model(benchmark, family)
+        if not seeds and facts["unit"] == base_facts["unit"]:  # ratios to others mean nothing
+            drawn |= ratio(benchmark, variant, family, entry, facts)
         title, base_chosen = results.row_name(family, base_facts), compared.statistics(base)
         end = kind(variant, family)
         added = chosen if seeds else {name: table.add_suffix(f"@{end}") for name, table in chosen.items()}
@@ -139,9 +172,7 @@ def main() -> None:
     elif seeds:  # of a family of one's own, which no benchmark trains by itself
         found |= over_seeds(bare, compared, facts, seeds, row, outs, seed)
 
-    metrics = Path("metrics") / benchmark
-    place = metrics / "variants" / f"{variant}.json"
-    results.save(place, json.dumps(summary, indent=1) + "\n")
+    results.save(Path("metrics") / benchmark / "variants" / f"{variant}.json", json.dumps(summary, indent=1) + "\n")
     with images.replaced(Path("metrics/scores") / benchmark / variant) as folder:
         for name, parts in found.items():
             table = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
@@ -150,7 +181,6 @@ def main() -> None:
         second_order = Path("data/scores") / benchmark / "out" / variant / "curvature.json"
         if second_order.exists():
             shutil.copy(second_order, folder)
-    drawn = figures.of_variant(metrics / "train" / variant, row, entry["in"])
     if not seeds:
         per_image = results.likelihoods(facts, own)
         parts = [

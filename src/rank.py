@@ -51,7 +51,9 @@ def read(file: Path, benchmark: str) -> pd.DataFrame:
         table = pd.read_csv(file)
         if "benchmark" in table and set(table["benchmark"]) <= {benchmark}:
             return table
-    raise InputError(f"{file} is no table of {benchmark}: finish the merge, or take the committed one by `git checkout {file}`")
+    raise InputError(
+        f"{file} is no table of {benchmark}: finish the merge, or take the committed one by `git checkout HEAD -- {file}`"
+    )
 
 
 def pairs(table: pd.DataFrame, inside: dict[str, str]) -> list[tuple[str, str]]:

@@ -108,6 +108,18 @@ def test_a_large_tiff_s_directories_are_counted(tmp_path):
     assert [name for name, _ in names_and_pixels(path)] == [f"{path}[{number}]" for number in range(3)]
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "GIF"])
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, form, monkeypatch):
+    path = tmp_path / "x"
+    path.write_bytes(written(form))
+    monkeypatch.setattr(pictures, "LARGEST", 11 * 9)
+    assert len(names_and_pixels(path)) == 1
+    monkeypatch.setattr(pictures, "LARGEST", 11 * 9 - 1)
+    monkeypatch.setattr(pictures, "_picture", None)
+    with pytest.raises(InputError, match=r"x has 11 × 9 pixels, and at most 98 are read: make it smaller$"):
+        pictures.only(path)
+
+
 def test_pictures_that_share_their_pixels_are_counted():
     alike = pictures.Alike()
     assert alike.sentence() == ""

@@ -16,7 +16,6 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-import calibrate
 import preprocess
 import score
 import train
@@ -25,6 +24,7 @@ from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.detection import archive, fit
 from likelihood.detection.detector import Detector
+from likelihood.evaluation import calibration, results
 from likelihood.models.shared import checkpoint
 from likelihood.settings import resolve
 from likelihood.training import loop
@@ -116,8 +116,9 @@ def staged(folder, x, seed, share, monkeypatch):
         train.train(Fabric(accelerator="cpu"), model, "own")
         monkeypatch.setattr(sys, "argv", ["score.py", "in", model, "--benchmark", "own"])
         score.main()
-    monkeypatch.setattr(sys, "argv", ["calibrate.py", "--benchmark", "own"])
-    calibrate.main()
+    found = {model: results.read_statistics(folder / "data/scores/own/in" / model) for model in MODELS}
+    facts, statistics = ({model: each[k] for model, each in found.items()} for k in (0, 1))
+    calibration.write_detector("own", "own", facts, statistics, seed)
 
 
 def test_it_finds_what_the_stages_find_in_the_same_images(tmp_path, monkeypatch):

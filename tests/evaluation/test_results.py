@@ -260,7 +260,7 @@ def test_rank_draws_a_map_also_where_no_set_is_of_pictures(project):
     table[table["out"] == "noise"].to_csv(project / "metrics/scores/toy.csv", index=False)
     rank.main()
     assert json.loads((project / "metrics/ranking.json").read_text())["far"] == {}
-    assert [path.name for path in (project / "plots/scores").iterdir()] == ["scores.png"], "an overview has far and near pairs alone"
+    assert [path.name for path in (project / "plots/scores").iterdir()] == ["scores.png"]  # an overview has far and near pairs
     assert (project / "plots/scores/scores.png").stat().st_size > 5000
 
 

@@ -84,6 +84,20 @@ def test_a_few_images_all_alike_do_not_flatten_the_other_histograms():
     assert [text.endswith("cut off ↑") for text in legend(ax)] == [False, False, True, False]
 
 
+@pytest.mark.parametrize("count", [1, 6, 12, 25])
+def test_the_bars_keep_their_size_however_many_sets_the_legend_has(count):
+    outs = [f"set_{number}" for number in range(count)]
+    rows = [pd.DataFrame({"set": name, "value": np.linspace(2, 4, 50)}) for name in ("train", "test", *outs)]
+    table = pd.concat(rows).assign(model="glow", unit="bits_per_dim")
+    figure = figures.likelihood_histograms(table, "mnist", outs, {"glow": dict.fromkeys(outs, 0.5)}, 10)
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    top = max(patch.get_data().values.max() for patch in ax.patches)
+    pixels = ax.transData.transform((0.0, top))[1] - ax.transData.transform((0.0, 0.0))[1]
+    assert pixels / figure.dpi > 1.2  # inches
+    assert ax.get_legend().get_window_extent().y0 > ax.transData.transform((0.0, top))[1]
+
+
 def test_the_legend_stands_above_the_bars():
     for outs in (["mnist_5k"], OUTS, [*OUTS, "constant", "notmnist", "omniglot28"]):
         table = likelihoods(["glow"])

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import hashlib
 import logging
+import math
 import re
 import stat
 import warnings
@@ -32,6 +33,7 @@ from likelihood.data import containers
 # What Pillow warns of and logs is about a file's further data, or is raised as well. Threads share filters, so once for all.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+LARGEST = 100_000_000  # pixels; decoding takes up to 16 bytes for each, and a small file can claim any number
 HEAD = 1 << 16  # bytes, after which a colour profile has ended
 REVERSIBLE = 1  # wavelet of JPEG 2000, byte 13 of the coding style
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -152,6 +154,7 @@ def read(path: Path) -> Iterator[tuple[str, Image.Image]]:
     with _decoding(path, name):
         file = Image.open(path, formats=formats())
     with file:
+        _bounded(file, name)
         kind, bits = KINDS[file.format], 0
         with _decoding(path, name):
             count = kind.count(file)
@@ -159,6 +162,7 @@ def read(path: Path) -> Iterator[tuple[str, Image.Image]]:
             here = name if count == 1 else f"{name}[{number}]"
             with _decoding(path, here):
                 file.seek(number)
+                _bounded(file, here)
                 if not bits or file.format == "TIFF":  # in the others all pictures of a file have the same
                     bits = kind.bits(file)
                 picture = _picture(file, bits, here)
@@ -188,7 +192,7 @@ def array(path: Path, shape: Shape, wanted: str) -> np.ndarray:
 def fit(picture: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
     """A picture laid on black where transparent, made grey or coloured, cut in the middle and resampled to (width, height)."""
     if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
+        picture = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture)
     return ImageOps.fit(picture.convert(mode), size, Image.Resampling.LANCZOS)
 
@@ -232,6 +236,13 @@ def _decoding(path: Path, name: str) -> Iterator[None]:
         if isinstance(error, UnidentifiedImageError):
             reason = f"it is damaged, or none of {', '.join(formats())} with at most 8 bits per channel"
         raise InputError(f"{name} cannot be read as a picture ({reason}): replace or remove it") from error
+
+
+def _bounded(file: ImageFile, name: str) -> None:
+    """InputError where a picture has more than LARGEST pixels."""
+    if math.prod(file.size) > LARGEST:
+        shape = f"{file.width:,} × {file.height:,} pixels"
+        raise InputError(f"{name} has {shape}, and at most {LARGEST:,} are read: make it smaller")
 
 
 def _picture(file: ImageFile, bits: int, name: str) -> Image.Image:

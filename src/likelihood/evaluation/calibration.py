@@ -1,4 +1,4 @@
-"""Calibrated scores: how often an image from where the held-out ones come from would look as outlying.
+"""Calibrated scores: how often an image from where the held-out ones come from would look as outlying. And detectors of them.
 
     p(x) = (1 + #{i : s(x_i) ≥ s(x)}) / (1 + n)
 
@@ -17,24 +17,42 @@ by the propagation of independent errors, the derivatives by differences. Held-o
 or through others, are ties. The upper end of all their intervals is the *level* of each, and p counts #{i : level_i ≥ s(x)}. So a
 held-out image has the same p however its score was rounded, and p is never smaller than without ties.
 
+A detector is a folder of what judging needs besides the weights, without any image: data/detectors/<benchmark>, or
+<benchmark>.<variant> for one variant. The scored validation images are split in two, by a permutation drawn from `seed`.
+
+    reference.parquet      statistics and code lengths of the half that scores are fitted on
+    calibration.parquet    the levels of every score on the other half
+    detector.json          shape of the images, models, versions of the codecs, and how many training pictures were resized or of
+                           lossy formats
+
+metrics/detectors/<benchmark>.csv, likewise, has at some rates of false alarms the share of the in-set's test images that every
+score of this detector flags. Test images are in neither half. A variant of several seeds is no detector: its detector.json says
+so, and its table is empty.
+
 References:
     [1] Algorithmic learning in a random world (Vovk, Gammerman & Shafer, 2005), chapter 2
     [2] Testing for outliers with conformal p-values (Bates et al., 2023), https://arxiv.org/abs/2104.08279
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from likelihood import scores
-from likelihood.common import counts, selection
+from likelihood.common import counts, images, selection
 from likelihood.evaluation import results
+from likelihood.scores import complexity
 from likelihood.scores.base import p_values
 from likelihood.scores.density import RESOLUTION
 
 TOGETHER = (results.ALL_MODELS, results.NO_MODEL)
-REFERENCE, LEVELS = "reference.parquet", "calibration.parquet"
+REFERENCE, LEVELS, FACTS = "reference.parquet", "calibration.parquet", "detector.json"
+RATES = (0.01, 0.05, 0.1)  # of false alarms, that are measured on test images
+COLUMNS = ["benchmark", "model", "score", "rate", "flagged", "calibrated", "n"]
+PUBLISHED = {"resized": 0.0, "lossy": 0.0}  # images of published sets are neither
 
 
 def samples(x: np.ndarray, codes: pd.DataFrame, statistics: dict[str, pd.DataFrame]) -> dict[str, scores.Sample]:
@@ -138,7 +156,7 @@ def rows_of(x: np.ndarray, codes: pd.DataFrame, known: dict[str, pd.DataFrame], 
 
 
 class Calibration:
-    """What a detector knows besides its models; calibrate.py writes it to a folder.
+    """What a detector knows besides its models.
 
     Arguments:
         reference: statistics and code lengths of the images that scores are fitted on (`judges`).
@@ -165,3 +183,52 @@ class Calibration:
             columns[name] = found[name].to_numpy()
             columns[f"{name}.p"] = p_values(self.levels[name].to_numpy(), columns[name])
         return pd.DataFrame(columns)
+
+
+def write_detector(
+    benchmark: str, name: str, facts: dict[str, dict[str, Any]], statistics: dict[str, dict[str, pd.DataFrame]], seed: int
+) -> dict[str, pd.DataFrame]:
+    """Write the detector `name` of a benchmark, and what it flags of test images.
+
+    Arguments:
+        facts: of every model, what model.json says.
+        statistics: by model and set, of the scored images; of the sets, `val` and `test` are used.
+        seed: of the split in two.
+
+    Returns the code lengths of the scored validation and test images.
+    """
+    index = {split: next(iter(statistics.values()))[split]["index"].to_numpy() for split in ("val", "test")}
+    source = Path("data/processed") / benchmark / "in"
+    pixels = {split: np.array(images.load(source / f"{split}.npy")[rows]) for split, rows in index.items()}
+    known = {split: {model: found[split].drop(columns="index") for model, found in statistics.items()} for split in index}
+    codes = {split: complexity.lengths(x) for split, x in pixels.items()}
+    reference, levels = calibrated(pixels["val"], codes["val"], known["val"], seed)
+    described = {
+        "shape": list(pixels["val"].shape[1:]),
+        "models": {model: {key: facts[model][key] for key in ("draws", "unit")} for model in statistics},
+        "codecs": complexity.versions(),
+        "prepared": json.loads((source / "statistics.json").read_text(encoding="utf-8")).get("prepared", PUBLISHED),
+    }
+    _save(name, described, {REFERENCE: reference, LEVELS: levels})
+    judged = Calibration(reference, levels, list(statistics)).judged(samples(pixels["test"], codes["test"], known["test"]))
+    rows = []
+    for column in levels:
+        p = judged[f"{column}.p"]
+        shares = {rate: round(float((p <= rate).mean()), results.DIGITS) for rate in RATES}
+        rows += [(benchmark, *column.split("."), rate, share, len(levels), len(p)) for rate, share in shares.items()]
+    results.save(Path("metrics/detectors") / f"{name}.csv", pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False))
+    print(f"a detector fitted on {len(reference)} images, calibrated on {len(levels)}")
+    return codes
+
+
+def write_none(name: str) -> None:
+    """Write that there is no such detector, as of several seeds."""
+    _save(name, {"shape": [], "models": {}, "codecs": {}, "prepared": PUBLISHED}, {})
+    results.save(Path("metrics/detectors") / f"{name}.csv", pd.DataFrame(columns=COLUMNS).to_csv(index=False))
+
+
+def _save(name: str, described: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
+    with images.replaced(Path("data/detectors") / name) as folder:
+        for file, table in tables.items():
+            table.to_parquet(folder / file, index=False, compression="zstd")
+        (folder / FACTS).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ except where the AUROC is 0 or 1 (metrics.py).
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,16 +49,20 @@ def of_model(benchmark: str, model: str) -> tuple[dict[str, Any], dict[str, pd.D
     return facts, statistics | read_statistics(scored / "out" / model)[1]
 
 
+def summary(
+    facts: dict[str, Any], statistics: dict[str, pd.DataFrame], outs: list[str], resamples: int, seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What metrics.json says of a model, mean likelihoods in its unit and measures of -log p by out-set; and ROC curves."""
+    per_image = likelihoods(facts, statistics)
+    means = {name: float(per_image[name].mean()) for name in ("train", "test", *outs)}
+    nats = {name: -statistics[name]["log_prob"].to_numpy() for name in ("test", *outs)}
+    found = {out: metrics.ood_metrics(nats["test"], nats[out], resamples, seed) for out in outs}
+    return {facts["unit"]: means, **found}, {out: metrics.roc(nats["test"], nats[out]) for out in outs}
+
+
 def row_name(model: str, facts: dict[str, Any]) -> str:
     """The name of a model's row: binarised images are another data set, so their likelihoods get another row."""
     return model if facts["unit"] == "bits_per_dim" else f"{model}_binarised"
-
-
-def raw_likelihood(statistics: dict[str, pd.DataFrame], outs: list[str], resamples: int, seed: int) -> dict[str, Any]:
-    """Measures and ROC curves of -log p against every out-set."""
-    values = {name: -table["log_prob"].to_numpy() for name, table in statistics.items()}
-    found = {out: metrics.ood_metrics(values["test"], values[out], resamples, seed) for out in outs}
-    return {"metrics": found, "roc": {out: metrics.roc(values["test"], values[out]) for out in outs}}
 
 
 def likelihoods(facts: dict[str, Any], statistics: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
@@ -91,13 +95,19 @@ class Compared:
         """A model's statistics of these images."""
         return {name: by_set[name].drop(columns="index").iloc[rows].reset_index(drop=True) for name, rows in self.rows.items()}
 
-    def bare(self, coded: bool = True) -> dict[str, scores.Sample]:
-        """The images without statistics, with their code lengths if `coded`."""
-        empty = {name: pd.DataFrame(index=range(len(x))) for name, x in self.pixels.items()}
-        return {
-            name: scores.Sample(x, complexity.lengths(x) if coded else empty[name], empty[name])
+    def bare(self, codes: Mapping[str, pd.DataFrame] | None = None) -> dict[str, scores.Sample]:
+        """The images without statistics; with their code lengths, but those of all scored images that are known already."""
+        known = codes or {}
+        lengths = {
+            name: known[name].iloc[self.rows[name]].reset_index(drop=True) if name in known else complexity.lengths(x)
             for name, x in self.pixels.items()
         }
+        return {name: scores.Sample(x, lengths[name], pd.DataFrame(index=range(len(x)))) for name, x in self.pixels.items()}
+
+    def uncoded(self) -> dict[str, scores.Sample]:
+        """The images without statistics and code lengths."""
+        empty = {name: pd.DataFrame(index=range(len(x))) for name, x in self.pixels.items()}
+        return {name: scores.Sample(x, empty[name], empty[name]) for name, x in self.pixels.items()}
 
 
 def index_of(statistics: dict[str, pd.DataFrame], outs: list[str]) -> dict[str, np.ndarray]:

@@ -42,7 +42,9 @@ OUT_COLORS = (
 )  # fmt: skip
 HIGHEST = 3.0  # how far a bar may stand above those of the in-set
 WIDEST_TITLE = 7.4  # inches that a title takes above a single panel
-LEGEND_LINE = 0.068  # height of a line of the legend as a part of the panel's
+LEGEND_LINE = 0.2516  # inches of a line of a legend
+FEW = 7  # lines of a legend for which a panel of the usual height has room
+SHARE = 0.93  # of a figure's height, that a panel and its legend have
 EACH = 8  # images at either end of a contact sheet
 SIZE = 0.62  # inches of an image
 LABEL = 18  # letters of a set's title in a line
@@ -60,6 +62,16 @@ def colors(outs: Sequence[str]) -> dict[str, str]:
     return IN_COLORS | {out: OUT_COLORS[i % len(OUT_COLORS)] for i, out in enumerate(outs)}
 
 
+def height(usual: float, lines: int) -> float:
+    """Inches of a figure: more than usual where legends have many lines, so that what they stand above keeps its size."""
+    return usual + LEGEND_LINE / SHARE * max(0, lines - FEW)
+
+
+def leave_room(ax: Axes, top: float, lines: int) -> None:
+    """Let a legend of so many lines stand above what reaches from 0 to `top`."""
+    ax.set_ylim(0.0, top / (SHARE - LEGEND_LINE * lines / ax.figure.get_figheight()))
+
+
 def likelihood_histograms(
     table: pd.DataFrame, in_name: str, outs: Sequence[str], auroc: Mapping[str, Mapping[str, float]], bins: int
 ) -> Figure:
@@ -73,7 +85,8 @@ def likelihood_histograms(
         bins: number of bins across a panel.
     """
     models = list(table["model"].unique())
-    figure = Figure(figsize=(max(4.2 * len(models), WIDEST_TITLE), 3.7), layout="constrained")
+    size = (max(4.2 * len(models), WIDEST_TITLE), height(3.7, len(IN_COLORS) + len(outs)))
+    figure = Figure(figsize=size, layout="constrained")
     for ax, model in zip(np.atleast_1d(figure.subplots(1, len(models))), models, strict=True):
         rows = table[table["model"] == model]
         histogram_panel(ax, rows, in_name, outs, auroc[model], bins)
@@ -112,7 +125,7 @@ def histogram_panel(
             ax.stairs(np.minimum(density[name], top), edges, color=palette[name], linewidth=1.1)
         handles.append(Patch(facecolor=(palette[name], 0.35), edgecolor=palette[name], label=label))
     ax.set_xlim(low, high)
-    ax.set_ylim(0.0, top / (0.93 - LEGEND_LINE * len(handles)))  # the legend stands above the bars
+    leave_room(ax, top, len(handles))
     ax.set_yticks([])
     ax.set_ylabel("density of images")
     ax.legend(handles=handles, loc="upper left", handlelength=1.2)

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from likelihood.common.units import Unit
-from likelihood.figures.benchmark import LEGEND_LINE, colors
+from likelihood.figures.benchmark import colors, height, leave_room
 from likelihood.figures.titles import AXIS, model_title, set_title
 
 BINS = 80
@@ -65,7 +65,8 @@ def constants(
     outs: Sequence[str],
 ) -> Figure:
     """How likely a constant image is, by its grey level (256,), beside the means of the other sets."""
-    figure, axes = panels(list(by_model), f"Trained on {set_title(in_name)}: constant images by grey level")
+    title = f"Trained on {set_title(in_name)}: constant images by grey level"
+    figure, axes = panels(list(by_model), title, height(3.4, len(outs) + 1))
     for model, ax in axes.items():
         others = [name for name in means[model] if name not in ("constant", "train")]
         test = means[model]["test"]
@@ -79,7 +80,7 @@ def constants(
                 ax.axhline(mean, color=palette[name], linestyle="--", label=title)
             else:
                 ax.plot([], [], color=palette[name], linestyle="--", label=f"{title}, {mean:,.1f} ↑")
-        ax.set_ylim(0.0, top / (0.93 - LEGEND_LINE * len(ax.lines)))  # the legend stands above the lines
+        leave_room(ax, top, len(ax.lines))
         ax.set_xlabel("grey level")
         ax.set_ylabel(f"{AXIS[units[model]]}   (↓ more likely)")
         ax.legend(loc="upper left")
