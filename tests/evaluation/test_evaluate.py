@@ -37,6 +37,7 @@ def project(tmp_path, monkeypatch):
     pixels["test_again"] = pixels["test"]
     for name, side in SETS.items():
         images.save(tmp_path / f"data/processed/toy/{side}/{name}.npy", pixels[name])
+    (tmp_path / "data/processed/toy/in/statistics.json").write_text("{}")
     for model in MODELS:
         log_prob = {name: rng.normal(-40.0 if side == "in" else -38.0, 4.0, SCORED) for name, side in SETS.items()}
         log_prob["test_again"] = log_prob["test"]
@@ -51,7 +52,7 @@ def write(folder, side, model, name, table, unit="bits_per_dim"):
     place = folder / "data/scores/toy" / side / model
     place.mkdir(parents=True, exist_ok=True)
     table.to_parquet(place / f"{name}.parquet", index=False)
-    (place / "model.json").write_text(json.dumps({"model": model, "dims": DIMS, "unit": unit}))
+    (place / "model.json").write_text(json.dumps({"model": model, "dims": DIMS, "unit": unit, "draws": 1}))
 
 
 def read(folder, side, model, name):
