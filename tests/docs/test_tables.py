@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from likelihood.docs import scores, tables
+from tests.helpers import table_rows
 
 REGIONS = ["flat", "shaded", "edges"]
 
@@ -143,3 +144,21 @@ def test_a_pair_that_is_not_far_has_its_best_score_of_one_image_and_of_a_group()
     (cells,) = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     assert cells[:6] == ["Fashion-MNIST tops", "Fashion-MNIST others", "near", "0.450", "–", "0.250"]
     assert cells[6:] == ["0.950, input complexity S, VAE", "0.875, typicality of 25 images, Glow"]
+
+
+def test_models_of_several_seeds_have_a_row_where_all_of_its_numbers_were_measured():
+    seeds, likelihoods, cells = [], [], []
+    for model, scored in (("vae", ("log_prob", "ensemble", "waic")), ("made_seeds", ())):
+        for out in ("kmnist", "removed", "noise"):
+            seeds.append(("mnist", model, "log_prob", out, 3, 0.5, 0.125))
+            cells += [("mnist", model, score, out, 0.25, 0.2, 0.3) for score in scored if out != "removed" or score != "log_prob"]
+        likelihoods += [("mnist", model, name, 3, 2.0, 0.5) for name in ("test", "kmnist", "removed", "noise")]
+    text = scores.ensembles(
+        pd.DataFrame(cells, columns=["benchmark", "model", "score", "out", "auroc", "auroc_low", "auroc_high"]),
+        pd.DataFrame(seeds, columns=["benchmark", "model", "score", "out", "seeds", "auroc_mean", "auroc_std"]),
+        pd.DataFrame(likelihoods, columns=["benchmark", "model", "set", "seeds", "mean", "std"]),
+        {"mnist": {"in": "mnist", "out": ["kmnist", "noise"]}},
+        ["noise"],
+    )
+    bits = ["2.000 ± 0.500"] * 2
+    assert table_rows(text) == [["MNIST", "KMNIST", "VAE", *bits, "0.500 ± 0.125", "[0.200, 0.300]", "0.250", "0.250"]]

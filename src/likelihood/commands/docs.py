@@ -41,7 +41,7 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     heads = ("score", "out-set", "N", "bits/dim train", "bits/dim test", "bits/dim out-set", "AUROC [95 %]", "AUPRC", "FPR95")
     rows = []
     for row, unit, means, form in model_rows(summary):
-        for out in entry["out"]:
+        for out in (out for out in entry["out"] if out in summary[row]):  # a variant may not have met a new one yet
             likelihoods = [form.format(means[name]) for name in ("train", "test", out)]
             title = f"−log p, {row_title(row, unit)}"
             found = summary[row][out]
@@ -148,7 +148,7 @@ def timed(table: pd.DataFrame) -> pd.DataFrame:
 
 def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]], of_variants: dict[str, dict[str, Any]]) -> str:
     """docs/results.md: one table per benchmark, with its variants; of several seeds, means over seeds."""
-    tables = "\n\n".join(
+    parts = "\n\n".join(
         f"## {name}\n\n{table(entry, {**summary, **of_variants.get(name, {}), 'images': summary['images']})}"
         for name, (entry, summary) in results.items()
     )
@@ -162,7 +162,7 @@ from `metrics/`.
 
 {overview(results)}
 
-{tables}
+{parts}
 """
 
 

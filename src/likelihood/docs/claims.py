@@ -92,7 +92,7 @@ def additive(results: Results) -> Iterator[Finding]:
     """Whether out-sets are more likely than test images under a flow of constant volume."""
     for benchmark, out in results.pairs():
         found = results.variants.get(benchmark, {}).get(ADDITIVE)
-        if found:
+        if found and out in found:
             bits, auroc = found["bits_per_dim"], found[out]["auroc"]
             text = f"{bits['test']:.3f} and {bits[out]:.3f} bits/dim, AUROC {auroc:.3f}"
             yield Finding(f"{results.pair(benchmark, out)}, {model_title(ADDITIVE)}: {text}", auroc < 0.5)

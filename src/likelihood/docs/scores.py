@@ -61,20 +61,25 @@ def mean_and_deviation(row: Any) -> str:  # noqa: ANN401
 def ensembles(
     table: pd.DataFrame, seeds: pd.DataFrame, likelihoods: pd.DataFrame, entries: dict[str, Any], made: Collection[str]
 ) -> str:
-    """The Markdown table of models of several seeds, on all pairs of sets of pictures."""
+    """The Markdown table of models of several seeds, on all pairs of sets of pictures that their ensemble has met.
+
+    A family of one's own has no ensemble, and a pair that was put in or taken out since is in one of the tables alone.
+    """
     heads = ("trained on", "out-set", "model", "bits/dim test", "bits/dim out-set", "AUROC of −log p", "[95 %] over images")
     rows = []
     cells = table.set_index(["benchmark", "model", "score", "out"])
     for name, entry in entries.items():
         found = seeds[(seeds["benchmark"] == name) & (seeds["score"] == "log_prob")]
         for row in (row for row in found.itertuples() if row.out not in made):
+            keys = [(name, row.model, score, row.out) for score in ("log_prob", "ensemble", "waic")]
+            if not all(key in cells.index for key in keys):
+                continue
+            one, *both = (cells.loc[key] for key in keys)
             means = likelihoods[(likelihoods["benchmark"] == name) & (likelihoods["model"] == row.model)].set_index("set")
             bits = [f"{means.loc[key, 'mean']:.3f} ± {means.loc[key, 'std']:.3f}" for key in ("test", row.out)]
-            both = [f"{cells.loc[(name, row.model, score, row.out), 'auroc']:.3f}" for score in ("ensemble", "waic")]
-            one = cells.loc[(name, row.model, "log_prob", row.out)]
             titles = (set_title(entry["in"]), set_title(row.out), model_title(row.model))
             interval = f"[{one['auroc_low']:.3f}, {one['auroc_high']:.3f}]"
-            rows.append((*titles, *bits, mean_and_deviation(row), interval, *both))
+            rows.append((*titles, *bits, mean_and_deviation(row), interval, *(f"{cell['auroc']:.3f}" for cell in both)))
     return markdown.table("lllrrrrrr", (*heads, "−log of the seeds' mean p", "WAIC"), rows)
 
 
