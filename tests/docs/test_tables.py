@@ -1,12 +1,15 @@
 """Tables of the pages: a difference between two sets is split without a rest."""
 
 import math
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
+from likelihood.common.params import MODELS
 from likelihood.docs import scores, tables
-from tests.helpers import table_rows
+from tests.helpers import ROOT, table_rows
 
 REGIONS = ["flat", "shaded", "edges"]
 
@@ -48,6 +51,11 @@ def test_the_table_of_maps_has_a_row_per_pair_and_model_and_ends_with_the_split(
         assert cells[-3:] == ["-1.00", "-1.00", "+0.00"]
 
 
+def test_tables_import_no_torch():
+    code = "import sys; sys.path.insert(0, 'src'); import likelihood.docs.tables; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 MACHINE = {"machine": {"processor": "P", "instructions": "AVX2", "threads": 2, "torch": "2"}}
 
 
@@ -59,6 +67,12 @@ def test_the_share_of_the_minutes_is_read_between_two_epochs():
     curves = {"glow": points((1.0, 4.0), (2.0, 3.0), (4.0, 2.5)), "normflows": points((2.0, 5.0), (3.0, 3.5))}
     text = tables.quality_table({**MACHINE, "test_images": 10, "curves": curves})
     assert text.endswith("Ours reaches the last value of normflows' Glow, 3.500, in 0.50 of its time.")  # after 1.5 of 3
+
+
+def test_bits_per_dim_of_a_bound_are_signed_as_such():
+    curves = {name: points((1.0, 4.0), (2.0, 3.0)) for name in (*MODELS, "normflows")}
+    rows = table_rows(tables.quality_table({**MACHINE, "test_images": 10, "curves": curves}))
+    assert [row[-1] for row in rows[1::2]] == ["≤ 3.000", "3.000", "≤ 3.000", "≤ 3.000"]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +93,7 @@ def test_a_run_from_nothing_says_how_many_numbers_it_repeats():
     text = tables.repeated_sentence({**MACHINE, "numbers": {"compared": 10, "equal": 7, "far": 1}})
     assert "(P, AVX2) gave 7 of 10 numbers" in text
     assert ", 2 within what" in text
+    assert max(map(len, text.splitlines())) <= tables.WIDTH
     assert text.endswith("and 1 further off.")
 
 

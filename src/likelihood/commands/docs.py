@@ -18,8 +18,8 @@ from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
 from likelihood.data import base as data
 from likelihood.docs import claims as claimpage
-from likelihood.docs import markdown, tables
 from likelihood.docs import scores as scorepage
+from likelihood.docs import tables
 from likelihood.docs.claims import Results
 from likelihood.figures.titles import AXIS, row_title, set_title
 from likelihood.settings import checks
@@ -45,10 +45,10 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
             likelihoods = [form.format(means[name]) for name in ("train", "test", out)]
             title = f"−log p, {row_title(row, unit)}"
             found = summary[row][out]
-            areas = (markdown.interval(found), f"{found['auprc']:.3f}", f"{found['fpr95']:.3f}")
+            areas = (tables.interval(found), f"{found['auprc']:.3f}", f"{found['fpr95']:.3f}")
             rows.append((title, set_title(out), f"{images[out]:,}", *likelihoods, *areas))
     head = f"Trained on {set_title(entry['in'])}; {images['train']:,} train and {images['test']:,} test images scored.\n\n"
-    return head + markdown.table("llrrrrrrr", heads, rows)
+    return head + tables.markdown("llrrrrrrr", heads, rows)
 
 
 def model_rows(summary: dict[str, Any]) -> list[tuple[str, Unit, dict[str, float], str]]:
@@ -80,8 +80,8 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
                 title += "".join(f", {key} {value}" for key, value in changed.items())
                 published = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 titles = (set_title(entry["in"]), set_title(out), title)
-                rows.append((*titles, f"{summary['images'][out]:,}", *likelihoods, markdown.interval(found), published))
-    return markdown.table("lllrrrrrr", ("trained on", "out-set", "−log p of", "N", *bits, "AUROC [95 %]", "paper"), rows)
+                rows.append((*titles, f"{summary['images'][out]:,}", *likelihoods, tables.interval(found), published))
+    return tables.markdown("lllrrrrrr", ("trained on", "out-set", "−log p of", "N", *bits, "AUROC [95 %]", "paper"), rows)
 
 
 def rewritten(path: Path, blocks: dict[str, str]) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from likelihood.common.params import MODELS
-from likelihood.docs import markdown
+from likelihood.docs import tables
 from likelihood.figures.titles import model_title, set_title
 
 ADDITIVE = "glow_additive"  # the variant of constant volume
@@ -330,7 +330,7 @@ def overview(results: Results, page: str) -> str:
         (f"{number}. {claim.text}", verdict(findings), f"[evidence]({page}#claim-{number})")
         for number, (claim, findings) in enumerate(testable(results), 1)
     ]
-    return markdown.table("lll", ("claim", "verdict", ""), rows)
+    return tables.markdown("lll", ("claim", "verdict", ""), rows)
 
 
 def page(results: Results) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.common.params import MODELS
-from likelihood.docs import markdown, tables
+from likelihood.docs import tables
 from likelihood.figures.titles import model_title, score_title, set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
@@ -41,7 +41,7 @@ def ranked(table: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any]
         title = score_title(model, scores.get(name).title)
         cells.append((place, title, f"{worst:.3f}", pair, *("–" if one is None else f"{one:.3f}" for one in others), spent))
     heads = ("", "score", "worst far pair", "which", "worst near pair", "mean of development", "seconds per 1,000 colour images")
-    return markdown.table("rlrlrrr", heads, cells)
+    return tables.markdown("rlrlrrr", heads, cells)
 
 
 KEYS = ["benchmark", "model", "score", "out"]
@@ -80,7 +80,7 @@ def ensembles(
             titles = (set_title(entry["in"]), set_title(row.out), model_title(row.model))
             interval = f"[{one['auroc_low']:.3f}, {one['auroc_high']:.3f}]"
             rows.append((*titles, *bits, mean_and_deviation(row), interval, *(f"{cell['auroc']:.3f}" for cell in both)))
-    return markdown.table("lllrrrrrr", (*heads, "−log of the seeds' mean p", "WAIC"), rows)
+    return tables.markdown("lllrrrrrr", (*heads, "−log of the seeds' mean p", "WAIC"), rows)
 
 
 def close_table(table: pd.DataFrame, entries: dict[str, Any], made: Collection[str]) -> str:
@@ -100,7 +100,7 @@ def close_table(table: pd.DataFrame, entries: dict[str, Any], made: Collection[s
             values = (f"{auroc[key]:.3f}" if key in auroc else "–" for key in plain)
             rows.append((set_title(entry["in"]), set_title(out), found["use"].iloc[0], *values, *best))
     heads = (*heads, "best of one image", "best of the largest groups")
-    return markdown.table("lllrrrll", heads, rows)
+    return tables.markdown("lllrrrll", heads, rows)
 
 
 def seeds_table(found: pd.DataFrame) -> str:
@@ -117,7 +117,7 @@ def seeds_table(found: pd.DataFrame) -> str:
         for row in found.itertuples()
     ]
     head = "### Over seeds\n\nAUROC over models of different seeds: mean ± standard deviation, smallest and largest.\n\n"
-    return head + markdown.table("llrrrr", ("score", "out-set", "seeds", "AUROC", "smallest", "largest"), rows)
+    return head + tables.markdown("llrrrr", ("score", "out-set", "seeds", "AUROC", "smallest", "largest"), rows)
 
 
 def page(
@@ -142,7 +142,7 @@ def page(
                 set_title(row["out"]),
                 row["use"],
                 f"{row['n']:,}",
-                markdown.interval(row),
+                tables.interval(row),
                 f"{row['auprc']:.3f}",
                 f"{row['fpr95']:.3f}",
                 seconds(row["seconds"]),
@@ -150,7 +150,7 @@ def page(
             for row in found.to_dict("records")
         ]
         parts.append(f"## {benchmark}\n\nTrained on {set_title(entries[benchmark]['in'])}. Codecs: {coded}.")
-        parts.append(markdown.table("llllrrrrr", HEADS, rows))
+        parts.append(tables.markdown("llllrrrrr", HEADS, rows))
         if (seeds["benchmark"] == benchmark).any():
             parts.append(seeds_table(seeds[seeds["benchmark"] == benchmark]))
     return "\n\n".join(parts) + "\n"
