@@ -3,12 +3,15 @@
 import math
 import subprocess
 import sys
+import types
 
 import pandas as pd
 import pytest
 
 from likelihood.common.params import MODELS
 from likelihood.docs import scores, tables
+from likelihood.models.shared import checkpoint
+from likelihood.settings import schema
 from tests.helpers import ROOT, table_rows
 
 REGIONS = ["flat", "shaded", "edges"]
@@ -54,6 +57,16 @@ def test_the_table_of_maps_has_a_row_per_pair_and_model_and_ends_with_the_split(
 def test_tables_import_no_torch():
     code = "import sys; sys.path.insert(0, 'src'); import likelihood.docs.tables; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_a_sign_stands_before_what_a_family_knows_a_lower_bound_for(monkeypatch):
+    assert {model: tables.sign(model) for model in MODELS} == {"vae": "≤ ", "pixelcnn": "", "glow": "≤ "}
+    bounds = {"vae": True, "pixelcnn": False, "glow": True, "made": False, "made_deep": True, "diffusion": True}
+    monkeypatch.setattr(schema, "families", lambda: tuple(bounds))
+    monkeypatch.setattr(checkpoint, "model_class", lambda family: types.SimpleNamespace(lower_bound=bounds[family]))
+    rows = {"vae_binarised": True, "glow_additive": True, "pixelcnn_local": False, "diffusion": True, "diffusion_wide": True}
+    rows |= {"made": False, "made_wide": False, "made_deep_wide": True, "glowing": False, "gone": False}
+    assert {row: bool(tables.sign(row)) for row in rows} == rows
 
 
 MACHINE = {"machine": {"processor": "P", "instructions": "AVX2", "threads": 2, "torch": "2"}}

@@ -27,7 +27,6 @@ from likelihood.settings import checks
 README = Path("README.md")
 DOCS, BENCH = Path("docs"), Path("bench")
 PAGE = Path("src/likelihood/docs/page")
-BOUNDS = ("vae", "glow")  # log_prob is a lower bound, so bits/dim is an upper one
 MADE = [name for name in data.names() if not data.natural(name)]
 # Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our names
 # of the pair; the paper uses the full sets.
@@ -56,7 +55,7 @@ def model_rows(summary: dict[str, Any]) -> list[tuple[str, Unit, dict[str, float
     rows = []
     for row in (row for row in summary if row != "images"):
         unit = next(unit for unit in AXIS if unit in summary[row])
-        rows.append((row, unit, summary[row][unit], f"{'≤ ' if row.startswith(BOUNDS) else ''}{{:.3f}}"))
+        rows.append((row, unit, summary[row][unit], f"{tables.sign(row)}{{:.3f}}"))
     return rows
 
 

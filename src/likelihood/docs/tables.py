@@ -28,7 +28,7 @@ from tabulate import tabulate
 from likelihood.common import counts, params
 from likelihood.data import own
 from likelihood.figures.titles import model_title, set_title
-from likelihood.settings import resolve
+from likelihood.settings import resolve, schema
 
 ALIGNED = {"l": "left", "r": "right"}
 WIDTH = 140  # columns of prose
@@ -46,6 +46,17 @@ def interval(found: Mapping[str, float]) -> str:
     """AUROC with its interval."""
     interval = f" [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]" if "auroc_low" in found else ""
     return f"{found['auroc']:.3f}{interval}"
+
+
+def sign(model: str) -> str:
+    """What stands before bits/dim of a model or variant: a sign where its family knows a lower bound on log p alone.
+
+    A name begins with its family's (settings/checks.py), the longest one that fits. A family without a folder has no sign.
+    """
+    from likelihood.models.shared.checkpoint import model_class  # only here, as it imports PyTorch
+
+    fitting = [family for family in schema.families() if model == family or model.startswith(f"{family}_")]
+    return "≤ " if fitting and model_class(max(fitting, key=len)).lower_bound else ""
 
 
 def machine(results: dict[str, Any]) -> str:
@@ -83,10 +94,10 @@ def quality_table(results: dict[str, Any]) -> str:
     """The Markdown table of bits/dim by minutes of training: halfway and at the end."""
     rows = []
     for name, points in results["curves"].items():
-        sign = "≤ " if name != "pixelcnn" else ""
+        bound = sign("glow" if name == "normflows" else name)
         title = "Glow of normflows 1.7.3, same shape and schedule" if name == "normflows" else model_title(name)
         for point in (points[len(points) // 2 - 1], points[-1]):
-            rows.append((title, f"{point['images']:,}", f"{point['minutes']:.2f}", f"{sign}{point['bits_per_dim']:.3f}"))
+            rows.append((title, f"{point['images']:,}", f"{point['minutes']:.2f}", f"{bound}{point['bits_per_dim']:.3f}"))
     head = f"{machine(results)}; {results['test_images']:,} test images, one draw.\n\n"
     return head + markdown("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows) + f"\n\n{overtaken(results)}"
 
