@@ -2,10 +2,12 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from likelihood.commands import docs
 from likelihood.common.errors import InputError
+from likelihood.docs import claims
 from tests.helpers import ROOT, table_rows
 
 PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "data/own/README.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,6 +26,25 @@ def test_a_pair_that_comes_again_shows_only_what_its_benchmark_changes():
     assert rows[0] == ["Fashion-MNIST", "MNIST", "VAE", "5,000", "≤ 3.000", "≤ 3.100", "≤ 2.000", "0.100 [0.050, 0.150]", ""]
     assert rows[1][-1] == "2.958 / 1.833"  # the paper's Glow is set beside ours of the same kind only
     assert rows[2][-1] == ""
+
+
+def test_a_variant_has_no_row_for_an_out_set_that_it_has_not_met():
+    row = {**ROW, "noise": {**FOUND, "auprc": 0.2, "fpr95": 0.9}}
+    summary = {"glow": {**row, "mnist": row["noise"]}, "images": {"train": 9, "test": 9, "noise": 9, "mnist": 9}}
+    page = docs.page({"tops": ({"in": "fashion_mnist", "out": ["noise", "mnist"]}, summary)}, {"tops": {"glow_additive": row}})
+    rows = [cells[:2] for cells in table_rows(page.split("## tops")[1])]
+    glow = "−log p, Glow"
+    assert rows == [[glow, "uniform noise"], [glow, "MNIST"], [f"{glow}, additive", "uniform noise"]]
+
+
+def test_a_claim_is_tested_on_the_out_sets_that_the_variant_has_met(tmp_path):
+    entries = {"tops": {"in": "fashion_mnist", "out": ["mnist_5k", "mnist"]}}
+    simpler = {"fashion_mnist": ["mnist_5k", "mnist"]}
+    variant = {"bits_per_dim": {"test": 3.0, "mnist": 2.0}, "mnist": FOUND}
+    nothing = pd.DataFrame()
+    results = claims.Results(entries, simpler, {"tops": {}}, {"tops": {claims.ADDITIVE: variant}}, tmp_path, nothing, nothing)
+    found = [finding.text for finding in claims.additive(results)]
+    assert found == ["Fashion-MNIST → MNIST, Glow, additive: 3.000 and 2.000 bits/dim, AUROC 0.100"]
 
 
 def test_results_older_than_the_parameters_are_one_sentence(tmp_path, monkeypatch):

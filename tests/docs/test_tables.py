@@ -1,11 +1,18 @@
 """Tables of the pages: a difference between two sets is split without a rest."""
 
 import math
+import subprocess
+import sys
+import types
 
 import pandas as pd
 import pytest
 
+from likelihood.common.params import MODELS
 from likelihood.docs import scores, tables
+from likelihood.models.shared import checkpoint
+from likelihood.settings import schema
+from tests.helpers import ROOT, table_rows
 
 REGIONS = ["flat", "shaded", "edges"]
 
@@ -47,6 +54,21 @@ def test_the_table_of_maps_has_a_row_per_pair_and_model_and_ends_with_the_split(
         assert cells[-3:] == ["-1.00", "-1.00", "+0.00"]
 
 
+def test_tables_import_no_torch():
+    code = "import sys; sys.path.insert(0, 'src'); import likelihood.docs.tables; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_a_sign_stands_before_what_a_family_knows_a_lower_bound_for(monkeypatch):
+    assert {model: tables.sign(model) for model in MODELS} == {"vae": "≤ ", "pixelcnn": "", "glow": "≤ "}
+    bounds = {"vae": True, "pixelcnn": False, "glow": True, "made": False, "made_deep": True, "diffusion": True}
+    monkeypatch.setattr(schema, "families", lambda: tuple(bounds))
+    monkeypatch.setattr(checkpoint, "model_class", lambda family: types.SimpleNamespace(lower_bound=bounds[family]))
+    rows = {"vae_binarised": True, "glow_additive": True, "pixelcnn_local": False, "diffusion": True, "diffusion_wide": True}
+    rows |= {"made": False, "made_wide": False, "made_deep_wide": True, "glowing": False, "gone": False}
+    assert {row: bool(tables.sign(row)) for row in rows} == rows
+
+
 MACHINE = {"machine": {"processor": "P", "instructions": "AVX2", "threads": 2, "torch": "2"}}
 
 
@@ -58,6 +80,12 @@ def test_the_share_of_the_minutes_is_read_between_two_epochs():
     curves = {"glow": points((1.0, 4.0), (2.0, 3.0), (4.0, 2.5)), "normflows": points((2.0, 5.0), (3.0, 3.5))}
     text = tables.quality_table({**MACHINE, "test_images": 10, "curves": curves})
     assert text.endswith("Ours reaches the last value of normflows' Glow, 3.500, in 0.50 of its time.")  # after 1.5 of 3
+
+
+def test_bits_per_dim_of_a_bound_are_signed_as_such():
+    curves = {name: points((1.0, 4.0), (2.0, 3.0)) for name in (*MODELS, "normflows")}
+    rows = table_rows(tables.quality_table({**MACHINE, "test_images": 10, "curves": curves}))
+    assert [row[-1] for row in rows[1::2]] == ["≤ 3.000", "3.000", "≤ 3.000", "≤ 3.000"]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +106,7 @@ def test_a_run_from_nothing_says_how_many_numbers_it_repeats():
     text = tables.repeated_sentence({**MACHINE, "numbers": {"compared": 10, "equal": 7, "far": 1}})
     assert "(P, AVX2) gave 7 of 10 numbers" in text
     assert ", 2 within what" in text
+    assert max(map(len, text.splitlines())) <= tables.WIDTH
     assert text.endswith("and 1 further off.")
 
 
@@ -143,3 +172,21 @@ def test_a_pair_that_is_not_far_has_its_best_score_of_one_image_and_of_a_group()
     (cells,) = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
     assert cells[:6] == ["Fashion-MNIST tops", "Fashion-MNIST others", "near", "0.450", "–", "0.250"]
     assert cells[6:] == ["0.950, input complexity S, VAE", "0.875, typicality of 25 images, Glow"]
+
+
+def test_models_of_several_seeds_have_a_row_where_all_of_its_numbers_were_measured():
+    seeds, likelihoods, cells = [], [], []
+    for model, scored in (("vae", ("log_prob", "ensemble", "waic")), ("made_seeds", ())):
+        for out in ("kmnist", "removed", "noise"):
+            seeds.append(("mnist", model, "log_prob", out, 3, 0.5, 0.125))
+            cells += [("mnist", model, score, out, 0.25, 0.2, 0.3) for score in scored if out != "removed" or score != "log_prob"]
+        likelihoods += [("mnist", model, name, 3, 2.0, 0.5) for name in ("test", "kmnist", "removed", "noise")]
+    text = scores.ensembles(
+        pd.DataFrame(cells, columns=["benchmark", "model", "score", "out", "auroc", "auroc_low", "auroc_high"]),
+        pd.DataFrame(seeds, columns=["benchmark", "model", "score", "out", "seeds", "auroc_mean", "auroc_std"]),
+        pd.DataFrame(likelihoods, columns=["benchmark", "model", "set", "seeds", "mean", "std"]),
+        {"mnist": {"in": "mnist", "out": ["kmnist", "noise"]}},
+        ["noise"],
+    )
+    bits = ["2.000 ± 0.500"] * 2
+    assert table_rows(text) == [["MNIST", "KMNIST", "VAE", *bits, "0.500 ± 0.125", "[0.200, 0.300]", "0.250", "0.250"]]

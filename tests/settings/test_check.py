@@ -2,9 +2,12 @@
 
 import copy
 import datetime
+import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
 import check
 from likelihood.common import params
@@ -81,19 +84,63 @@ def test_what_is_the_basis_of_these_is_allowed():
     assert refusal(base()) is None
 
 
-@pytest.mark.parametrize("name", ["a b", "../up", "$(ls)", "-x", "", "ü", "a.b", "a/b", "a-b", "scores", "claims", "x" * 101, 7])
+NUMBERS = ["2024", "007", "1e5", "0x10", "_1"]
+WORDS = ["null", "none", "na", "nan", "inf", "infinity", "true", "false", "yes", "no", "on", "off"]
+ALLOWED_NAME = "a name of up to 100 characters from a-z, {}0-9 and _ that begins with a letter, and none of"
+BENCHMARKS = ["a b", "../up", "$(ls)", "-x", "", "ü", "a.b", "a/b", "a-b", "scores", "claims", "x" * 101]
+
+
+@pytest.mark.parametrize("name", [*BENCHMARKS, *NUMBERS, *WORDS, "NaN", "NULL", "True", "N/A"])
 def test_a_benchmark_s_name_is_one_that_files_and_commands_can_have(name):
     values = base()
     values["benchmarks"] = {name: ENTRY}
-    values["run"] = [str(name)]
-    wanted = "letters" if isinstance(name, int) else "up to 100 characters from a-z"
-    assert f"benchmarks.{name} must be a name of {wanted}" in refusal(values)
+    values["run"] = [name]
+    assert f"benchmarks.{name} must be {ALLOWED_NAME.format('A-Z, ')} claims, " in refusal(values)
 
 
-@pytest.mark.parametrize("name", ["holidays", "CIFAR_10", "a_1", "x" * 100])
+@pytest.mark.parametrize("name", [*NUMBERS, *WORDS, "x" * 101])
+def test_a_name_is_none_that_tables_or_yaml_read_as_something_else(name):
+    values = base()
+    values["own"] = {name: OWN["mine"]}
+    assert f"own.{name} must be {ALLOWED_NAME.format('')} train, " in refusal(values)
+    values = base()
+    values["variants"][name] = {"family": "glow"}
+    assert f"variants.{name} must be {ALLOWED_NAME.format('')} all, none, " in refusal(values)
+
+
+@pytest.mark.parametrize("word", checks.WORDS)
+def test_no_word_is_refused_that_is_read_as_text_however_it_is_written(word):
+    spelt = [word, word.upper(), word.title()]
+    read = [pd.read_csv(io.StringIO(f"benchmark\n{each}\n"))["benchmark"][0] for each in spelt]
+    assert word in WORDS
+    assert read != spelt or [yaml.safe_load(each) for each in spelt] != spelt
+
+
+@pytest.mark.parametrize("key", [7, None])
+def test_a_name_that_yaml_reads_as_something_else_is_to_begin_with_a_letter(key):
+    for section in ("own", "benchmarks", "variants"):
+        values = base()
+        values[section][key] = {}
+        assert refusal(values).endswith(f"{section}.{key} must be a name that begins with a letter and that YAML reads as text")
+
+
+@pytest.mark.parametrize("name", ["holidays", "CIFAR_10", "a_1", "x" * 100, "e5", "nan_1", "nothing"])
 def test_other_names_are_allowed(name):
     values = base()
     values["benchmarks"], values["run"] = {name: ENTRY}, [name]
+    values["own"][name.lower()] = OWN["mine"]
+    assert refusal(values) is None
+
+
+@pytest.mark.parametrize("name", ["vae_1", "vae_007"])
+def test_a_variant_of_one_model_is_not_named_as_one_of_several_seeds(name):
+    values = base()
+    values["variants"][name] = {"family": "vae", "hidden": 200}
+    assert refusal(values) == f"params.yaml: variants.{name} must end in a word, as a number there is a seed of vae"
+    values["variants"][f"{name}_wide"] = values["variants"].pop(name)
+    assert refusal(values) is None
+    del values["variants"]["vae_seeds"]
+    values["variants"][name] = {"family": "vae", "seeds": [1]}  # whose columns have the seeds that are listed
     assert refusal(values) is None
 
 
@@ -146,7 +193,7 @@ def test_a_variant_is_named_by_its_family_and_an_own_set_by_no_model():
     assert refusal(values) == "params.yaml: variants.bigglow must begin with glow_, as tables name it by its family"
     values = base()
     values["own"]["glow"] = values["own"]["mine"]
-    assert refusal(values).startswith("params.yaml: own.glow must be a name of a-z, 0-9 and _, and none of train, ")
+    assert refusal(values).startswith(f"params.yaml: own.glow must be {ALLOWED_NAME.format('')} train, ")
 
 
 def test_so_few_images_that_no_detector_can_be_calibrated_are_not_scored():

@@ -6,6 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from pydantic import create_model
 
 from likelihood.common import params
 from likelihood.settings import resolve, schema
@@ -187,6 +188,14 @@ def test_a_variant_is_its_family_with_what_differs():
     assert resolve.training(VALUES, "mnist", "pixelcnn_background")["mutation"] == 0.2
 
 
+def test_a_new_setting_of_every_training_is_one_of_the_loop(monkeypatch):
+    found = resolve.training(VALUES, "mnist", "glow")
+    assert {*found["loop"], "draws"} == schema.Loop.model_fields.keys()
+    monkeypatch.setattr(resolve, "Loop", create_model("Loop", __base__=schema.Loop, momentum=(float, ...)))
+    new = resolve.training({**VALUES, "model": {**VALUES["model"], "momentum": 0.9}}, "mnist", "glow")
+    assert new == {**found, "loop": {**found["loop"], "momentum": 0.9}}
+
+
 def test_the_settings_of_the_user_s_own_sets_go_with_them():
     mine = {"height": 8, "width": 8, "channels": 3, "convert": True}
     values = {
@@ -203,6 +212,8 @@ def test_the_json_schema_is_up_to_date_and_named_in_the_file():
     committed = json.loads(schema.SCHEMA.read_text())
     assert committed == json.loads(json.dumps(schema.parameters().model_json_schema(by_alias=False)))
     assert committed["additionalProperties"] is False
+    for section, pattern in schema.NAMES.items():
+        assert committed["properties"][section]["propertyNames"] == {"pattern": f"^{pattern}$"}
     assert set(committed["properties"]) == set(VALUES)
     first = (ROOT / "params.yaml").read_text().splitlines()[0]
     assert first == f"# yaml-language-server: $schema={schema.SCHEMA.relative_to(ROOT)}"

@@ -78,7 +78,7 @@ WRONG = [
     ("own", {"mine": {**MINE, "channels": 4}}, "own.mine.channels is 4; it must be 1 or 3"),
     ("own", {"mine": {**MINE, "channels": True}}, "own.mine.channels is True; it must be 1 or 3"),
     ("own", {"mine": {**MINE, "convert": "yes"}}, "own.mine.convert is 'yes'; it must be true or false"),
-    ("own", {"mnist": MINE}, "own.mnist must be a name of a-z, 0-9 and _, and none of train"),
+    ("own", {"mnist": MINE}, "own.mnist must be a name of up to 100 characters from a-z, 0-9 and _ that begins with"),
     ("own", {"test": MINE}, "own.test must be a name"),
     ("own", {"../mine": MINE}, "own.../mine must be a name"),
     ("glow.scales", 3, "glow.scales is 3 for benchmark fashion_mnist, but images of 28×28 cannot be halved as often"),
@@ -129,7 +129,7 @@ WRONG = [
     (
         "variants.glow",
         {"family": "glow"},
-        "variants.glow must be a name of up to 100 characters from a-z, 0-9 and _, and none of all, none",
+        "variants.glow must be a name of up to 100 characters from a-z, 0-9 and _ that begins with a letter, and none of all, ",
     ),
     ("variants.claims", {"family": "glow"}, "variants.claims must be a name"),
     ("variants.pixelcnn_background.mutation", 1, "variants.pixelcnn_background.mutation is 1; it must be a number above 0.0 and"),

@@ -37,6 +37,11 @@ def add_name_of_a_set(project):
     project.likelihood("add", "mnist", "holidays")
 
 
+def add_name_of_a_number(project):
+    project.holidays()
+    project.likelihood("add", "2024", "holidays")
+
+
 def add_name_of_an_own_set(project):
     project.own()
     project.likelihood("add", "mine", "data/own/mine")

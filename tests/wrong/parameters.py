@@ -56,6 +56,10 @@ def two_shapes(project):
     project.parameter("    - noise\n", "    - svhn\n")
 
 
+def variant_of_a_number(project):
+    project.parameter("  vae_bernoulli: {", "  vae_1: {")
+
+
 def family_without_a_folder(project):
     project.parameter("  vae_bernoulli: {family: vae", "  vae_bernoulli: {family: made")
 

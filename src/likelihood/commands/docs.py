@@ -18,8 +18,8 @@ from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
 from likelihood.data import base as data
 from likelihood.docs import claims as claimpage
-from likelihood.docs import markdown, tables
 from likelihood.docs import scores as scorepage
+from likelihood.docs import tables
 from likelihood.docs.claims import Results
 from likelihood.figures.titles import AXIS, row_title, set_title
 from likelihood.settings import checks
@@ -27,7 +27,6 @@ from likelihood.settings import checks
 README = Path("README.md")
 DOCS, BENCH = Path("docs"), Path("bench")
 PAGE = Path("src/likelihood/docs/page")
-BOUNDS = ("vae", "glow")  # log_prob is a lower bound, so bits/dim is an upper one
 MADE = [name for name in data.names() if not data.natural(name)]
 # Bits/dim of test and out-set under the Glow of Nalisnick et al. (2019), https://arxiv.org/abs/1810.09136, figure 2, by our names
 # of the pair; the paper uses the full sets.
@@ -41,14 +40,14 @@ def table(entry: dict[str, Any], summary: dict[str, Any]) -> str:
     heads = ("score", "out-set", "N", "bits/dim train", "bits/dim test", "bits/dim out-set", "AUROC [95 %]", "AUPRC", "FPR95")
     rows = []
     for row, unit, means, form in model_rows(summary):
-        for out in entry["out"]:
+        for out in (out for out in entry["out"] if out in summary[row]):  # a variant may not have met a new one yet
             likelihoods = [form.format(means[name]) for name in ("train", "test", out)]
             title = f"−log p, {row_title(row, unit)}"
             found = summary[row][out]
-            areas = (markdown.interval(found), f"{found['auprc']:.3f}", f"{found['fpr95']:.3f}")
+            areas = (tables.interval(found), f"{found['auprc']:.3f}", f"{found['fpr95']:.3f}")
             rows.append((title, set_title(out), f"{images[out]:,}", *likelihoods, *areas))
     head = f"Trained on {set_title(entry['in'])}; {images['train']:,} train and {images['test']:,} test images scored.\n\n"
-    return head + markdown.table("llrrrrrrr", heads, rows)
+    return head + tables.markdown("llrrrrrrr", heads, rows)
 
 
 def model_rows(summary: dict[str, Any]) -> list[tuple[str, Unit, dict[str, float], str]]:
@@ -56,7 +55,7 @@ def model_rows(summary: dict[str, Any]) -> list[tuple[str, Unit, dict[str, float
     rows = []
     for row in (row for row in summary if row != "images"):
         unit = next(unit for unit in AXIS if unit in summary[row])
-        rows.append((row, unit, summary[row][unit], f"{'≤ ' if row.startswith(BOUNDS) else ''}{{:.3f}}"))
+        rows.append((row, unit, summary[row][unit], f"{tables.sign(row)}{{:.3f}}"))
     return rows
 
 
@@ -80,8 +79,8 @@ def overview(results: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
                 title += "".join(f", {key} {value}" for key, value in changed.items())
                 published = "{:.3f} / {:.3f}".format(*paper) if paper else ""
                 titles = (set_title(entry["in"]), set_title(out), title)
-                rows.append((*titles, f"{summary['images'][out]:,}", *likelihoods, markdown.interval(found), published))
-    return markdown.table("lllrrrrrr", ("trained on", "out-set", "−log p of", "N", *bits, "AUROC [95 %]", "paper"), rows)
+                rows.append((*titles, f"{summary['images'][out]:,}", *likelihoods, tables.interval(found), published))
+    return tables.markdown("lllrrrrrr", ("trained on", "out-set", "−log p of", "N", *bits, "AUROC [95 %]", "paper"), rows)
 
 
 def rewritten(path: Path, blocks: dict[str, str]) -> str:
@@ -148,7 +147,7 @@ def timed(table: pd.DataFrame) -> pd.DataFrame:
 
 def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]], of_variants: dict[str, dict[str, Any]]) -> str:
     """docs/results.md: one table per benchmark, with its variants; of several seeds, means over seeds."""
-    tables = "\n\n".join(
+    parts = "\n\n".join(
         f"## {name}\n\n{table(entry, {**summary, **of_variants.get(name, {}), 'images': summary['images']})}"
         for name, (entry, summary) in results.items()
     )
@@ -162,7 +161,7 @@ from `metrics/`.
 
 {overview(results)}
 
-{tables}
+{parts}
 """
 
 

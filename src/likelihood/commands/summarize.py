@@ -20,7 +20,7 @@ from dvc.utils.serialize import loads_yaml
 from likelihood.commands import audit
 from likelihood.common import stage
 from likelihood.common.errors import InputError
-from likelihood.docs import markdown
+from likelihood.docs import tables
 from likelihood.figures.titles import AXIS, row_title, set_title
 from likelihood.settings import checks
 
@@ -110,7 +110,7 @@ def table(groups: dict[Settings, dict[int, dict[str, Any]]]) -> str:
         ]
         found = list(by_seed.values())
         cells = [row for benchmark in found[0] for row in rows(benchmark, found)]
-        parts += [markdown.table("lllrrr", HEADS, cells), ""]
+        parts += [tables.markdown("lllrrr", HEADS, cells), ""]
     return "\n".join(parts)
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from likelihood.common.params import MODELS
-from likelihood.docs import markdown
+from likelihood.docs import tables
 from likelihood.figures.titles import model_title, set_title
 
 ADDITIVE = "glow_additive"  # the variant of constant volume
@@ -92,7 +92,7 @@ def additive(results: Results) -> Iterator[Finding]:
     """Whether out-sets are more likely than test images under a flow of constant volume."""
     for benchmark, out in results.pairs():
         found = results.variants.get(benchmark, {}).get(ADDITIVE)
-        if found:
+        if found and out in found:
             bits, auroc = found["bits_per_dim"], found[out]["auroc"]
             text = f"{bits['test']:.3f} and {bits[out]:.3f} bits/dim, AUROC {auroc:.3f}"
             yield Finding(f"{results.pair(benchmark, out)}, {model_title(ADDITIVE)}: {text}", auroc < 0.5)
@@ -330,7 +330,7 @@ def overview(results: Results, page: str) -> str:
         (f"{number}. {claim.text}", verdict(findings), f"[evidence]({page}#claim-{number})")
         for number, (claim, findings) in enumerate(testable(results), 1)
     ]
-    return markdown.table("lll", ("claim", "verdict", ""), rows)
+    return tables.markdown("lll", ("claim", "verdict", ""), rows)
 
 
 def page(results: Results) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from likelihood import scores
 from likelihood.common.params import MODELS
-from likelihood.docs import markdown, tables
+from likelihood.docs import tables
 from likelihood.figures.titles import model_title, score_title, set_title
 
 SHOWN = 8  # how many single-image scores README shows, besides those in KEPT
@@ -41,7 +41,7 @@ def ranked(table: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any]
         title = score_title(model, scores.get(name).title)
         cells.append((place, title, f"{worst:.3f}", pair, *("–" if one is None else f"{one:.3f}" for one in others), spent))
     heads = ("", "score", "worst far pair", "which", "worst near pair", "mean of development", "seconds per 1,000 colour images")
-    return markdown.table("rlrlrrr", heads, cells)
+    return tables.markdown("rlrlrrr", heads, cells)
 
 
 KEYS = ["benchmark", "model", "score", "out"]
@@ -61,21 +61,26 @@ def mean_and_deviation(row: Any) -> str:  # noqa: ANN401
 def ensembles(
     table: pd.DataFrame, seeds: pd.DataFrame, likelihoods: pd.DataFrame, entries: dict[str, Any], made: Collection[str]
 ) -> str:
-    """The Markdown table of models of several seeds, on all pairs of sets of pictures."""
+    """The Markdown table of models of several seeds, on all pairs of sets of pictures that their ensemble has met.
+
+    A family of one's own has no ensemble, and a pair that was put in or taken out since is in one of the tables alone.
+    """
     heads = ("trained on", "out-set", "model", "bits/dim test", "bits/dim out-set", "AUROC of −log p", "[95 %] over images")
     rows = []
     cells = table.set_index(["benchmark", "model", "score", "out"])
     for name, entry in entries.items():
         found = seeds[(seeds["benchmark"] == name) & (seeds["score"] == "log_prob")]
         for row in (row for row in found.itertuples() if row.out not in made):
+            keys = [(name, row.model, score, row.out) for score in ("log_prob", "ensemble", "waic")]
+            if not all(key in cells.index for key in keys):
+                continue
+            one, *both = (cells.loc[key] for key in keys)
             means = likelihoods[(likelihoods["benchmark"] == name) & (likelihoods["model"] == row.model)].set_index("set")
             bits = [f"{means.loc[key, 'mean']:.3f} ± {means.loc[key, 'std']:.3f}" for key in ("test", row.out)]
-            both = [f"{cells.loc[(name, row.model, score, row.out), 'auroc']:.3f}" for score in ("ensemble", "waic")]
-            one = cells.loc[(name, row.model, "log_prob", row.out)]
             titles = (set_title(entry["in"]), set_title(row.out), model_title(row.model))
             interval = f"[{one['auroc_low']:.3f}, {one['auroc_high']:.3f}]"
-            rows.append((*titles, *bits, mean_and_deviation(row), interval, *both))
-    return markdown.table("lllrrrrrr", (*heads, "−log of the seeds' mean p", "WAIC"), rows)
+            rows.append((*titles, *bits, mean_and_deviation(row), interval, *(f"{cell['auroc']:.3f}" for cell in both)))
+    return tables.markdown("lllrrrrrr", (*heads, "−log of the seeds' mean p", "WAIC"), rows)
 
 
 def close_table(table: pd.DataFrame, entries: dict[str, Any], made: Collection[str]) -> str:
@@ -95,7 +100,7 @@ def close_table(table: pd.DataFrame, entries: dict[str, Any], made: Collection[s
             values = (f"{auroc[key]:.3f}" if key in auroc else "–" for key in plain)
             rows.append((set_title(entry["in"]), set_title(out), found["use"].iloc[0], *values, *best))
     heads = (*heads, "best of one image", "best of the largest groups")
-    return markdown.table("lllrrrll", heads, rows)
+    return tables.markdown("lllrrrll", heads, rows)
 
 
 def seeds_table(found: pd.DataFrame) -> str:
@@ -112,7 +117,7 @@ def seeds_table(found: pd.DataFrame) -> str:
         for row in found.itertuples()
     ]
     head = "### Over seeds\n\nAUROC over models of different seeds: mean ± standard deviation, smallest and largest.\n\n"
-    return head + markdown.table("llrrrr", ("score", "out-set", "seeds", "AUROC", "smallest", "largest"), rows)
+    return head + tables.markdown("llrrrr", ("score", "out-set", "seeds", "AUROC", "smallest", "largest"), rows)
 
 
 def page(
@@ -137,7 +142,7 @@ def page(
                 set_title(row["out"]),
                 row["use"],
                 f"{row['n']:,}",
-                markdown.interval(row),
+                tables.interval(row),
                 f"{row['auprc']:.3f}",
                 f"{row['fpr95']:.3f}",
                 seconds(row["seconds"]),
@@ -145,7 +150,7 @@ def page(
             for row in found.to_dict("records")
         ]
         parts.append(f"## {benchmark}\n\nTrained on {set_title(entries[benchmark]['in'])}. Codecs: {coded}.")
-        parts.append(markdown.table("llllrrrrr", HEADS, rows))
+        parts.append(tables.markdown("llllrrrrr", HEADS, rows))
         if (seeds["benchmark"] == benchmark).any():
             parts.append(seeds_table(seeds[seeds["benchmark"] == benchmark]))
     return "\n\n".join(parts) + "\n"

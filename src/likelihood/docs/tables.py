@@ -16,22 +16,47 @@ References:
     [1] Components of a difference between two rates (Kitagawa, 1955), https://doi.org/10.1080/01621459.1955.10501299
 """
 
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
+from tabulate import tabulate
 
 from likelihood.common import counts, params
 from likelihood.data import own
-from likelihood.docs import markdown
 from likelihood.figures.titles import model_title, set_title
-from likelihood.models.pixelcnn.model import PixelCNN
-from likelihood.settings import resolve
+from likelihood.settings import resolve, schema
 
+ALIGNED = {"l": "left", "r": "right"}
+WIDTH = 140  # columns of prose
 FRACTIONS, RATES = (0.1, 0.4), (0.1, 0.05, 0.01)
 SIDE = 16  # of the first image that is tried
+
+
+def markdown(align: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table of cells as they are; `align` has a letter per column, l for words and r for numbers."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    return tabulate(cells, heads, "pipe", colalign=[ALIGNED[letter] for letter in align], disable_numparse=True)
+
+
+def interval(found: Mapping[str, float]) -> str:
+    """AUROC with its interval."""
+    interval = f" [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]" if "auroc_low" in found else ""
+    return f"{found['auroc']:.3f}{interval}"
+
+
+def sign(model: str) -> str:
+    """What stands before bits/dim of a model or variant: a sign where its family knows a lower bound on log p alone.
+
+    A name begins with its family's (settings/checks.py), the longest one that fits. A family without a folder has no sign.
+    """
+    from likelihood.models.shared.checkpoint import model_class  # only here, as it imports PyTorch
+
+    fitting = [family for family in schema.families() if model == family or model.startswith(f"{family}_")]
+    return "≤ " if fitting and model_class(max(fitting, key=len)).lower_bound else ""
 
 
 def machine(results: dict[str, Any]) -> str:
@@ -53,7 +78,7 @@ def bench_table(runs: list[dict[str, Any]]) -> str:
         counts = "parameters {:,} and {:,}".format(*row["parameters"]) if row["parameters"] else ""
         note = "; ".join(text for text in (counts, row["note"]) if text)
         cells.append((*key, *map(spread, found), note))
-    table = markdown.table(f"ll{'r' * len(runs)}l", ("ours", "compared with", *names, ""), cells)
+    table = markdown(f"ll{'r' * len(runs)}l", ("ours", "compared with", *names, ""), cells)
     return "\n".join([*head, "", table])
 
 
@@ -69,12 +94,12 @@ def quality_table(results: dict[str, Any]) -> str:
     """The Markdown table of bits/dim by minutes of training: halfway and at the end."""
     rows = []
     for name, points in results["curves"].items():
-        sign = "≤ " if name != "pixelcnn" else ""
+        bound = sign("glow" if name == "normflows" else name)
         title = "Glow of normflows 1.7.3, same shape and schedule" if name == "normflows" else model_title(name)
         for point in (points[len(points) // 2 - 1], points[-1]):
-            rows.append((title, f"{point['images']:,}", f"{point['minutes']:.2f}", f"{sign}{point['bits_per_dim']:.3f}"))
+            rows.append((title, f"{point['images']:,}", f"{point['minutes']:.2f}", f"{bound}{point['bits_per_dim']:.3f}"))
     head = f"{machine(results)}; {results['test_images']:,} test images, one draw.\n\n"
-    return head + markdown.table("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows) + f"\n\n{overtaken(results)}"
+    return head + markdown("lrrr", ("model", "images seen", "minutes", "bits/dim test"), rows) + f"\n\n{overtaken(results)}"
 
 
 def overtaken(results: dict[str, Any]) -> str:
@@ -95,9 +120,11 @@ def fresh_sentence(results: dict[str, Any]) -> str:
     """What the default run costs."""
     found = results["machine"]
     where = f"{found['threads']} cores ({found['processor']}, {found['instructions']})"
-    return (
+    return textwrap.fill(
         f"The pipeline takes {results['minutes']:.0f} minutes on {where}, and {results['gigabytes']:.1f} GB of memory. The first"
-        " time, add the installation and the download of the images."
+        " time, add the installation and the download of the images.",
+        WIDTH,
+        break_on_hyphens=False,
     )
 
 
@@ -106,9 +133,11 @@ def repeated_sentence(results: dict[str, Any]) -> str:
     found, machine = results["numbers"], results["machine"]
     where = f"{machine['threads']} cores ({machine['processor']}, {machine['instructions']})"
     others = found["compared"] - found["equal"] - found["far"]
-    return (
+    return textwrap.fill(
         f"A run from nothing on {where} gave {found['equal']} of {found['compared']} numbers of the default benchmark to the last"
-        f" digit, {others} within what `likelihood verify` allows between processors, and {found['far']} further off."
+        f" digit, {others} within what `likelihood verify` allows between processors, and {found['far']} further off.",
+        WIDTH,
+        break_on_hyphens=False,
     )
 
 
@@ -125,7 +154,7 @@ def hour_table(results: dict[str, Any], published: float) -> str:
         f"{published:.3f}",
     )
     head = f"{machine(results)}; {results['test_images']:,} test images.\n\n"
-    return head + markdown.table("l" + "r" * (len(heads) - 1), heads, [row])
+    return head + markdown("l" + "r" * (len(heads) - 1), heads, [row])
 
 
 def seeds_table(results: dict[str, Any]) -> str:
@@ -136,7 +165,7 @@ def seeds_table(results: dict[str, Any]) -> str:
     ]
     seeds = ", ".join(next(iter(results["bits_per_dim"].values())))
     head = f"{machine(results)}; {results['images']:,} images; seeds {seeds}.\n\n"
-    return head + markdown.table("lrrr", ("model", "trainings", "lowest bits/dim", "highest bits/dim"), rows)
+    return head + markdown("lrrr", ("model", "trainings", "lowest bits/dim", "highest bits/dim"), rows)
 
 
 def commands_table(results: dict[str, Any]) -> str:
@@ -145,7 +174,7 @@ def commands_table(results: dict[str, Any]) -> str:
     titles = [f"`{command}`{comma}{what}" for command, comma, what in named]
     rows = zip(titles, (f"{seconds:.2g}" for seconds in results["seconds"].values()), strict=True)
     head = f"{machine(results)}; medians of {results['rounds']} calls.\n\n"
-    return head + markdown.table("lr", ("command", "CPU seconds"), list(rows))
+    return head + markdown("lr", ("command", "CPU seconds"), list(rows))
 
 
 def growth_table(results: dict[str, Any]) -> str:
@@ -158,7 +187,7 @@ def growth_table(results: dict[str, Any]) -> str:
         slope = round(row["slope"], 2) + 0.0  # no minus zero
         cells.append((model_title(row["model"]), row["cost"], sizes, f"{measured} {unit}", f"{slope:.2f}"))
     meaning = f"slopes of log cost over log size (1: proportional growth); medians of {results['rounds']} rounds"
-    return f"{machine(results)}; {meaning}.\n\n" + markdown.table("llllr", ("model", "cost", "sizes", "measured", "slope"), cells)
+    return f"{machine(results)}; {meaning}.\n\n" + markdown("llllr", ("model", "cost", "sizes", "measured", "slope"), cells)
 
 
 def detecting_table(results: dict[str, Any]) -> str:
@@ -173,7 +202,7 @@ def detecting_table(results: dict[str, Any]) -> str:
         *((f"memory, {int(count):,} pictures", f"{value:,} MB") for count, value in results["megabytes"].items()),
     ]
     head = f"{machine(results)}; medians of {results['rounds']} calls.\n\n"
-    return head + markdown.table("lr", ("`likelihood detect` of 28×28 PNG, three models", ""), rows)
+    return head + markdown("lr", ("`likelihood detect` of 28×28 PNG, three models", ""), rows)
 
 
 def memory_table(results: dict[str, Any]) -> str:
@@ -187,7 +216,7 @@ def memory_table(results: dict[str, Any]) -> str:
     first = next(iter(results["builds"]))
     for count, value in results["reported"].items():
         rows.append((f"{int(count):,} pictures with `--report` and `--maps`, PyTorch {first}", f"{value:,} MB"))
-    return f"{machine(results)}.\n\n" + markdown.table("lr", ("`likelihood detect` of 28×28 PNG, three models", "memory"), rows)
+    return f"{machine(results)}.\n\n" + markdown("lr", ("`likelihood detect` of 28×28 PNG, three models", "memory"), rows)
 
 
 def cost_table(results: dict[str, Any]) -> str:
@@ -209,7 +238,7 @@ def cost_table(results: dict[str, Any]) -> str:
         for row in results["rows"]
     ]
     head = f"profiles/{results['profile']}.args; the last two columns measured on {machine(results)}.\n\n"
-    return head + markdown.table("llrrrrrrr", heads, rows)
+    return head + markdown("llrrrrrrr", heads, rows)
 
 
 def lossy_table(results: dict[str, Any]) -> str:
@@ -224,7 +253,7 @@ def lossy_table(results: dict[str, Any]) -> str:
         (way, *(f"{by_benchmark[name][rate]:.3f}" for name in names for rate in rates)) for way, by_benchmark in found.items()
     ]
     head = f"Share of {results['images']:,} test images that are flagged, measured by `python -m bench.lossy`:\n\n"
-    return head + markdown.table("l" + "r" * len(heads), ("made as", *heads), rows)
+    return head + markdown("l" + "r" * len(heads), ("made as", *heads), rows)
 
 
 def counts_table() -> str:
@@ -235,7 +264,7 @@ def counts_table() -> str:
     for rate, title in ((smallest, f"{smallest:.2f}, the fewest pictures accepted"), *((rate, f"{rate:g}") for rate in RATES)):
         needed = [counts.pictures_for(counts.images_for(counts.for_rate(rate), fraction)) for fraction in FRACTIONS]
         rows.append((title, *(f"{count:,}" for count in needed)))
-    return markdown.table("l" + "r" * len(heads), ("smallest rate", *heads), rows)
+    return markdown("l" + "r" * len(heads), ("smallest rate", *heads), rows)
 
 
 class Field(NamedTuple):
@@ -248,6 +277,10 @@ class Field(NamedTuple):
 
 def field_of_view(colors: int, architecture: dict[str, Any], side: int = SIDE) -> Field:
     """The field of view of a PixelCNN of images of `colors` channels."""
+    import torch  # only here: other tables need none
+
+    from likelihood.models.pixelcnn.model import PixelCNN
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = PixelCNN((colors, side, 2 * side + 1), **architecture)
@@ -271,7 +304,7 @@ def field_table(values: dict[str, Any], benchmarks: list[str]) -> str:
         ("colour" if colors == 3 else "grey", layers, dilation, *field_of_view(colors, architecture))
         for (colors, layers, dilation), architecture in sorted(found.items())
     ]
-    return markdown.table("lrrrrr", ("images", "layers", "dilation", "rows above", "columns to the left", "to the right"), rows)
+    return markdown("lrrrrr", ("images", "layers", "dilation", "rows above", "columns to the left", "to the right"), rows)
 
 
 def split(inside: pd.DataFrame, outside: pd.DataFrame) -> tuple[float, float]:
@@ -304,7 +337,7 @@ def samples_table(parts: list[tuple[str, pd.DataFrame]]) -> str:
                 titles = (set_title(in_name), model_title(model), *values[:2], set_title(out), values[2])
                 rows.append((*titles, *(f"{value:.3f}" for value in auroc)))
     areas = ("AUROC of −log p: samples against test", "out-set against samples")
-    return markdown.table("llrrlrrr", (*heads, *areas), rows)
+    return markdown("llrrlrrr", (*heads, *areas), rows)
 
 
 def maps_table(pairs: list[tuple[str, str, pd.DataFrame]]) -> str:
@@ -336,4 +369,4 @@ def maps_table(pairs: list[tuple[str, str, pd.DataFrame]]) -> str:
             parts = [f"{value:+.2f}" for value in (kinds + cost, kinds, cost)]
             title = f"{set_title(in_name)} → {set_title(out)}"
             rows.append((title, model_title(model), *shares, *(f"{one:.2f} → {two:.2f}" for one, two in costs), *parts))
-    return markdown.table("ll" + "r" * (len(heads) - 2), heads, rows)
+    return markdown("ll" + "r" * (len(heads) - 2), heads, rows)

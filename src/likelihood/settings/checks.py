@@ -1,6 +1,7 @@
 """Whether params.yaml is right: by its schema first, then by what several values mean together; one sentence for a mistake."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ from likelihood.common import params
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.data import base as data
-from likelihood.data import own
+from likelihood.data import own, pictures
 from likelihood.settings import resolve
-from likelihood.settings.schema import ANALYSES, at, families, parameters, words
+from likelihood.settings.schema import ANALYSES, NAMES, at, families, parameters, words
 
+# Words that are read as truths, numbers or nothing: by YAML, DVC or, in a table, pandas; in capitals, too.
+WORDS = ("yes", "no", "on", "off", "true", "false", "null", "none", "na", "nan", "inf", "infinity")
 # What stands beside the sets in tables and metrics.
-WORDS = ("yes", "no", "on", "off")  # which YAML 1.1 takes for truths, and DVC writes without quotes
-RESERVED = ("train", "val", "test", "samples", "bits_per_dim", "binary_bits_per_dim", *MODELS, *WORDS)
-TAKEN = ("claims", "detectors", "scores", *WORDS)  # and beside the benchmarks
+RESERVED = ("train", "val", "test", "samples", "bits_per_dim", "binary_bits_per_dim", *MODELS)
+TAKEN = ("claims", "detectors", "scores")  # and beside the benchmarks
 BINARISED = tuple(f"{model}_binarised" for model in MODELS)
 ROWS = ("all", "none", "images", "tables", "figures", "contact")
 BESIDE = (*ROWS, *MODELS, *BINARISED, *ANALYSES)  # and beside the variants
@@ -34,7 +36,7 @@ def load(path: Path = params.FILE) -> dict[str, Any]:
 
 def check(values: dict[str, Any]) -> None:
     """Raise InputError at the first value that is not allowed, naming its key, the value and what is allowed."""
-    taken = next((name for name in families() if name in (*ROWS, *TAKEN, *sections()) and name not in MODELS), None)
+    taken = next((name for name in families() if name in (*ROWS, *TAKEN, *WORDS, *sections()) and name not in MODELS), None)
     if taken:
         raise InputError(f"src/likelihood/models/{taken}: {taken!r} has a meaning of its own; give the family another name")
     try:
@@ -46,17 +48,14 @@ def check(values: dict[str, Any]) -> None:
         raise InputError(f"params.yaml: {sentence(values, unknown)}") from None
     own_sets(values["own"])
     for name in values["benchmarks"]:
-        # No -, by which DVC joins the parts of a cell's name.
-        if not re.fullmatch(r"\w{1,100}", name, re.ASCII) or name.lower() in TAKEN:
-            allowed = "a name of up to 100 characters from a-z, A-Z, 0-9 and _, and none of"
-            raise InputError(f"params.yaml: benchmarks.{shown(name)} must be {allowed} {', '.join(TAKEN)}")
+        allowed("benchmarks", name, TAKEN)
     for name, variant in values["variants"].items():
-        if not re.fullmatch(r"[a-z0-9_]{1,100}", name) or name in BESIDE:
-            allowed = "a name of up to 100 characters from a-z, 0-9 and _, and none of"
-            raise InputError(f"params.yaml: variants.{shown(name)} must be {allowed} {', '.join(BESIDE)}")
+        allowed("variants", name, BESIDE)
         family = variant["family"]
         if name != family and not name.startswith(f"{family}_"):
             raise InputError(f"params.yaml: variants.{name} must begin with {family}_, as tables name it by its family")
+        if "seeds" not in variant and re.fullmatch("[0-9]+", name.removeprefix(f"{family}_")):
+            raise InputError(f"params.yaml: variants.{name} must end in a word, as a number there is a seed of {family}")
         if family not in values:
             raise InputError(f"params.yaml: variants.{name}.family is {family!r}; add a section {family}")
     named("run", values["run"], values["benchmarks"], "benchmarks")
@@ -112,7 +111,9 @@ def sentence(values: dict[str, Any], error: dict[str, Any]) -> str:
     if error["type"] == "union_tag_invalid":
         return f"{key}.family is {quoted(error['input']['family'])}; it must be one of {', '.join(families())}"
     if place[-1] == "[key]":
-        return f"{'.'.join(shown(part) for part in place[:-1])} must be a name of letters; write it in quotes"
+        return (
+            f"{'.'.join(shown(part) for part in place[:-1])} must be a name that begins with a letter and that YAML reads as text"
+        )
     kind, field = at(error["loc"])
     last = next((k for k, part in enumerate(place) if isinstance(part, int)), None)  # of a list: the whole list is named
     value = error["input"]
@@ -138,14 +139,21 @@ def named(key: str, names: list[str], defined: dict[str, Any], section: str) -> 
             raise InputError(f"params.yaml: {key} names {quoted(name)}, which {section} does not define; defined: {known}")
 
 
+def allowed(section: str, name: str, taken: Sequence[str]) -> None:
+    """Refuse a name of an entry that is none for files and tables, or that means something else."""
+    if not re.fullmatch(NAMES[section], name) or name.lower() in (*taken, *WORDS):
+        characters = "a-z, A-Z, 0-9 and _" if "A-Z" in NAMES[section] else "a-z, 0-9 and _"
+        others = ", ".join(dict.fromkeys((*taken, *WORDS)))
+        raise InputError(
+            f"params.yaml: {section}.{shown(name)} must be a name of up to 100 characters from {characters} that begins with a"
+            f" letter, and none of {others}"
+        )
+
+
 def own_sets(declared: dict[str, Any]) -> None:
     """Refuse names of the user's own data sets that mean something else."""
     for name in declared:
-        if not re.fullmatch(r"[a-z0-9_]{1,100}", name) or name in (*RESERVED, *data.names()):
-            taken = ", ".join((*RESERVED, *data.names()))
-            raise InputError(
-                f"params.yaml: own.{shown(name)} must be a name of a-z, 0-9 and _, and none of {taken}, nor longer than 100"
-            )
+        allowed("own", name, (*RESERVED, *data.names()))
 
 
 def known(key: str, name: str, values: dict[str, Any]) -> None:
@@ -214,12 +222,15 @@ def shared(one: str, other: str) -> bool:
     return not places[0].isdisjoint(places[1])
 
 
-def shown(text: object) -> str:
-    """A key as a message shows it: on one line, without what a terminal would obey, and not too long."""
-    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(text))
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+def shown(key: object) -> str:
+    """A key as a message shows it: as a name of a file, and not too long."""
+    return _cut(pictures.shown(str(key)))
 
 
 def quoted(value: object) -> str:
-    """A value likewise, as Python writes it."""
-    return shown(repr(value))
+    """A value likewise, as Python writes it, which is printable."""
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"

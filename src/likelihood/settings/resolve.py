@@ -24,20 +24,9 @@ from likelihood.common import images, params
 from likelihood.common.params import MODELS
 from likelihood.data import base as data
 from likelihood.data import own
+from likelihood.settings.schema import Loop
 
-LOOP = (
-    "lr",
-    "muon_lr",
-    "weight_decay",
-    "batch_size",
-    "epochs",
-    "epoch_images",
-    "warmup",
-    "clip_norm",
-    "validation_images",
-    "snapshots",
-    "sample_images",
-)
+OF_SCORING = ("draws",)  # settings of `model` that no training takes
 OF_VARIANT = ("family", "seeds", "mutation")  # keys of a variant that are no settings of its model
 
 
@@ -58,14 +47,15 @@ def merged(values: dict[str, Any], benchmark: str, model: str) -> dict[str, Any]
 def training(values: dict[str, Any], benchmark: str, model: str) -> dict[str, Any]:
     """The contents of training.json."""
     variant, settings = values["variants"].get(model, {}), merged(values, benchmark, model)
+    loop = {key: settings[key] for key in Loop.model_fields if key not in OF_SCORING}
     return {
         "family": variant.get("family", model),
         "variant": model in values["variants"],
         "seeds": variant.get("seeds", [values["seed"]]),
         "named": "seeds" in variant,
         "mutation": variant.get("mutation", 0.0),
-        "loop": {key: settings[key] for key in LOOP} | {"snapshots": spread(settings["epochs"], settings["snapshots"])},
-        "architecture": {key: value for key, value in settings.items() if key not in (*LOOP, "draws")},
+        "loop": loop | {"snapshots": spread(settings["epochs"], settings["snapshots"])},
+        "architecture": {key: value for key, value in settings.items() if key not in Loop.model_fields},
     }
 
 

@@ -27,6 +27,12 @@ SCHEMA = Path(__file__).with_name("params.schema.json")
 GIVEN = ("self", "shape", "levels")  # arguments of a constructor that params.yaml does not set
 ANALYSES = ("gradients", "vae_regret", "residuals", "glow_lid", "corruptions", "samples", "claims")
 LIMITS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}  # in words
+# What a name of an entry must match: it stands in names of files, and in tables, where one of digits would be read as a number.
+NAMES = {
+    "own": "[a-z][a-z0-9_]{0,99}",
+    "benchmarks": "[a-zA-Z][a-zA-Z0-9_]{0,99}",  # no -, by which DVC joins the parts of a cell's name
+    "variants": "[a-z][a-z0-9_]{0,99}",
+}
 PLAIN = {"int": Annotated[int, Field(ge=1, le=1_000_000)], "float": Annotated[float, Field(gt=0.0, lt=1e9)], "bool": bool}
 
 
@@ -170,6 +176,12 @@ def _section(name: str, required: dict[str, Any], optional: dict[str, Any], empt
     return create_model(name, __base__=Section, **fields)
 
 
+def _entries(section: str, kind: Any) -> Any:  # noqa: ANN401
+    """The type of a section of entries by name; editors learn what a name may be, which checks.py says in a sentence."""
+    names = {"propertyNames": {"pattern": f"^{NAMES[section]}$"}}
+    return Annotated[dict[str, kind], Field(json_schema_extra=names)]
+
+
 def _loop() -> dict[str, Any]:
     fields = Loop.model_fields.items()
     return {key: Annotated[field.annotation, *field.metadata, Field(description=field.description)] for key, field in fields}
@@ -192,9 +204,9 @@ def parameters() -> type[Section]:
         run=(Names, ...),
         run_variants=(_listed(str, "a list of different variants"), ...),
         run_analyses=(_listed(Literal[ANALYSES], "a list of some of " + ", ".join(ANALYSES)), ...),
-        benchmarks=(Annotated[dict[str, benchmark], Field(min_length=1)], ...),
-        variants=(dict[str, variant], ...),
-        own=(dict[str, OwnSet], ...),
+        benchmarks=(Annotated[_entries("benchmarks", benchmark), Field(min_length=1)], ...),
+        variants=(_entries("variants", variant), ...),
+        own=(_entries("own", OwnSet), ...),
         preprocess=(Preprocess, ...),
         model=(Loop, ...),
         **{family: (kind, ... if family in MODELS else None) for family, kind in own.items()},
