@@ -69,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
 
     def add(name: str, text: str, ending: str, more: str = "") -> argparse.ArgumentParser:
         description = f"{text[0].upper()}{text[1:]}.\n\n{more}".strip()
-        return commands.add_parser(name, help=text, description=description, epilog=ending, formatter_class=form)
+        found = commands.add_parser(name, help=text, description=description, epilog=ending, formatter_class=form)
+        found.set_defaults(module=name)
+        return found
 
     line = "likelihood detect --benchmark fashion_mnist photos/ --rate 0.01 --output found.csv"
     detect = add("detect", "tell which images are unlike those trained on", example(line, "an image is flagged"), DETECT)
@@ -102,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--size", metavar="HxW", help="height and width of the models' images, instead of those proposed")
     added.add_argument("--link", action="store_true", help="link every picture to where it is, instead of copying it")
     removed = add("remove", "take back what `likelihood add` has done", example("likelihood remove holidays"), REMOVE)
+    removed.set_defaults(module="add")
     removed.add_argument("name", metavar="NAME", help="a name under own: in params.yaml")
     shared = "Weights, detectors, scores, curves and tables come from the DVC remote, each checked against its MD5 in dvc.lock."
     pull = add("pull", "bring the shared results of benchmarks, enabled or not", example("likelihood pull cifar10_30k"), shared)
@@ -136,7 +139,7 @@ def work() -> int:
     """Parse the arguments, then import the command, with all that it needs."""
     arguments = parser().parse_args()
     try:
-        return importlib.import_module(f"likelihood.commands.{arguments.command}").run(arguments)
+        return importlib.import_module(f"likelihood.commands.{arguments.module}").run(arguments)
     except ImportError as error:
         # A library may say in words of its own what it lacks, as DVC does of S3.
         missing = error if isinstance(error, ModuleNotFoundError) else error.__cause__

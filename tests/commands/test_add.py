@@ -15,7 +15,7 @@ from PIL import Image
 import check
 import preprocess
 from likelihood import cli
-from likelihood.commands import add, entries, remove
+from likelihood.commands import add, entries
 from likelihood.common import counts, params
 from likelihood.common.errors import InputError
 from likelihood.data import own
@@ -27,8 +27,7 @@ RANDOM = np.random.default_rng(7)
 
 
 def run(command, *arguments):
-    name = command.__name__.rpartition(".")[2]
-    return command.run(cli.parser().parse_args([name, *map(str, arguments)]))
+    return add.run(cli.parser().parse_args([command, *map(str, arguments)]))
 
 
 def made(folder, count=50, size=(12, 18), channels=3, suffix="png"):
@@ -59,7 +58,7 @@ def project(tmp_path, monkeypatch):
 @pytest.mark.parametrize("link", [False, True])
 def test_the_pipeline_takes_what_was_added(project, capsys, link):
     (project.parent / "pics/.hidden").write_text("no picture")
-    assert run(add, "holidays", "../pics", *(["--link"] if link else [])) == 0
+    assert run("add", "holidays", "../pics", *(["--link"] if link else [])) == 0
     entry = {"height": 8, "width": 16, "channels": 3, "convert": True}
     values = params.load()
     assert values["own"] == {"holidays": entry}
@@ -80,9 +79,9 @@ def test_the_pipeline_takes_what_was_added(project, capsys, link):
     steps = sum(max(1, 5000 // batch) * epochs[model]["epochs"] for model, batch in (("vae", 32), ("pixelcnn", 16), ("glow", 16)))
     assert f"To train a detector, which takes about {0.5 * steps / 3600:.0f} hours on this machine:" in said
     with pytest.raises(InputError, match=r"run names holidays, so it is enabled: name other benchmarks there first$"):
-        run(remove, "holidays")
+        run("remove", "holidays")
     apply_overrides("params.yaml", ["run=[fashion_mnist]"])
-    assert run(remove, "holidays") == 0
+    assert run("remove", "holidays") == 0
     assert contents(project.parent / "pics").keys() == {".hidden", *before}
     assert list((project / "data/own").iterdir()) == []
 
@@ -142,7 +141,7 @@ def test_an_entry_is_taken_from_any_place(place, flow):
 
 @pytest.mark.parametrize("name", ["holidays", "x" * 100, "y2024", "nan_1"])
 def test_dvc_keeps_the_entries_and_the_comments_and_enables_the_benchmark(project, name, capsys):
-    run(add, name, "../pics")
+    run("add", name, "../pics")
     written, values = (project / "params.yaml").read_text(), params.load()
     apply_overrides("params.yaml", [capsys.readouterr().out.split("'")[1]])
     rewritten = (project / "params.yaml").read_text()
@@ -192,12 +191,12 @@ def of_size(*sizes, channels=3):
 def test_the_shape_is_proposed_by_the_pictures(project, make, shape):
     source = project.parent / "others"
     source.mkdir()
-    run(add, "mine", make(source))
+    run("add", "mine", make(source))
     assert tuple(params.load()["own"]["mine"].values()) == shape
 
 
 def test_a_size_may_be_given_and_follows_the_scales_of_what_is_enabled(project):
-    run(add, "mine", "../pics", "--size", "64X48")
+    run("add", "mine", "../pics", "--size", "64X48")
     assert (params.load()["own"]["mine"]["height"], params.load()["own"]["mine"]["width"]) == (64, 48)
     values = params.load()
     values["variants"]["deep"] = {"family": "glow", "scales": 4}
@@ -232,16 +231,16 @@ def test_how_long_a_training_takes_grows_with_the_pixels_and_is_not_said_without
     assert fit.training_minutes(every[:1], (3, 8, 16)) == pytest.approx(0.5 * (5000 // 32) * 80 / 60)
     for seconds, said in ((1e-9, "1 minute"), (1e-2, r"[0-9]+ minutes"), (1.0, r"[0-9]+ hours")):
         monkeypatch.setattr(fit, "step_seconds", lambda *_, seconds=seconds: seconds)
-        run(add, "mine", "../pics", "--size", "32x32")
+        run("add", "mine", "../pics", "--size", "32x32")
         assert re.search(rf"To train a detector, which takes about {said} on this machine:", capsys.readouterr().out)
-        run(remove, "mine")
+        run("remove", "mine")
     monkeypatch.setattr(fit, "step_seconds", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(add, "mine", "../pics")
+        run("add", "mine", "../pics")
     assert contents(project) == {"params.yaml": COMMITTED}
     monkeypatch.setitem(sys.modules, "likelihood.detection.fit", None)
     capsys.readouterr()
-    run(add, "mine", "../pics", "--size", "32x32")
+    run("add", "mine", "../pics", "--size", "32x32")
     assert "\nTo train a detector:\n" in capsys.readouterr().out
 
 
@@ -252,7 +251,7 @@ def test_what_was_seen_is_said(project, capsys):
     Image.fromarray(np.zeros((40, 60), np.uint8)).save(source / "x.jpg")
     Image.fromarray(np.full((40, 90), 0, np.uint8)).save(source / "y.jpg")
     (source / "link").symlink_to(".")
-    run(add, "mine", source)
+    run("add", "mine", source)
     out = capsys.readouterr().out
     lines = [line.strip() for line in out.splitlines()]
     assert lines[0] == f"{source}: 52 pictures"
@@ -342,7 +341,7 @@ def test_what_is_refused_changes_nothing(project, spoil, arguments, message):
     spoil(project.parent / "pics")
     before = contents(project.parent)
     with pytest.raises(InputError, match=message):
-        run(add, *arguments)
+        run("add", *arguments)
     assert contents(project.parent) == before
     assert not (project / "data/own").exists() or [path.name for path in (project / "data/own").iterdir()] in ([], ["mine"])
 
@@ -352,7 +351,7 @@ def test_a_name_that_is_no_unicode_is_left_out(project, capsys):
         (project.parent / "pics" / os.fsdecode(b"caf\xe9.png")).write_bytes((project.parent / "pics/01.png").read_bytes())
     except OSError as error:  # as of macOS
         pytest.skip(f"no such name here: {error}")
-    run(add, "mine", "../pics")
+    run("add", "mine", "../pics")
     assert r"../pics/caf\xe9.png has a name that is not UTF-8, which DVC cannot hash: rename it" in capsys.readouterr().out
     own.find("mine", params.load()["own"], add.OWN).hashable()
 
@@ -360,20 +359,20 @@ def test_a_name_that_is_no_unicode_is_left_out(project, capsys):
 def test_a_file_that_may_not_be_written_stays(project, monkeypatch):
     monkeypatch.setattr(entries.os, "access", lambda *_: False)
     with pytest.raises(InputError, match=r"^params\.yaml is write-protected: change its permissions and run the same again$"):
-        run(add, "mine", "../pics")
+        run("add", "mine", "../pics")
     assert contents(project) == {"params.yaml": COMMITTED}
 
 
 def test_two_at_once_do_not_take_each_other_s_files(project):
-    for command, arguments in ((add, ("mine", "../pics")), (remove, ("mine",))):
+    for command, arguments in (("add", ("mine", "../pics")), ("remove", ("mine",))):
         with entries.alone(), pytest.raises(InputError, match="is at work in this folder: wait for it"):
             run(command, *arguments)
     assert contents(project) == {"params.yaml": COMMITTED}
-    run(add, "mine", "../pics")
+    run("add", "mine", "../pics")
 
 
 def test_pictures_that_cannot_be_deleted_are_told_from_entries_that_are_gone(project, monkeypatch):
-    run(add, "mine", "../pics")
+    run("add", "mine", "../pics")
     added = (project / "params.yaml").read_bytes()
 
     def refuse(place):
@@ -383,18 +382,18 @@ def test_pictures_that_cannot_be_deleted_are_told_from_entries_that_are_gone(pro
     left = project / "data/own/.mine.partial"  # of a killed run
     left.mkdir()
     with pytest.raises(InputError, match=r"^nothing is changed: data/own/\.mine\.partial cannot be deleted \(Permission"):
-        run(remove, "mine")
+        run("remove", "mine")
     assert (project / "params.yaml").read_bytes() == added
     left.rmdir()
     with pytest.raises(InputError, match=r"has no mine any more, but data/own/\.mine\.partial cannot be deleted \(Permission"):
-        run(remove, "mine")
+        run("remove", "mine")
     assert (project / "params.yaml").read_bytes() == COMMITTED
 
 
 def test_a_file_that_reads_as_something_else_is_not_written(project, monkeypatch):
     monkeypatch.setattr(entries, "added", lambda text, *_: text)
     with pytest.raises(InputError, match="laid out in a way that is kept as it is: change `own` and `benchmarks` by hand"):
-        run(add, "mine", "../pics")
+        run("add", "mine", "../pics")
     assert contents(project) == {"params.yaml": COMMITTED}
 
 
@@ -408,7 +407,7 @@ def test_what_was_written_meanwhile_is_not_lost(project, monkeypatch, step):
 
     monkeypatch.setattr(add, step, late)
     with pytest.raises(InputError, match=r"^params\.yaml has been changed meanwhile: run the same again$"):
-        run(add, "mine", "../pics")
+        run("add", "mine", "../pics")
     assert contents(project) == {"params.yaml": COMMITTED + b"# mine\n"}
 
 
@@ -420,18 +419,18 @@ def full(*_):
 def test_a_full_disk_leaves_nothing(project, monkeypatch, module, name):
     monkeypatch.setattr(module, name, full)
     with pytest.raises(InputError, match=r"cannot be written \(No space left on device\): nothing is changed$"):
-        run(add, "mine", "../pics")
+        run("add", "mine", "../pics")
     monkeypatch.undo()
     assert contents(project) == {"params.yaml": COMMITTED}
     assert list((project / "data/own").glob("**/*")) == []
 
 
 def test_a_removal_that_fails_leaves_everything(project, monkeypatch):
-    run(add, "mine", "../pics")
+    run("add", "mine", "../pics")
     before = contents(project)
     monkeypatch.setattr(entries.os, "replace", full)
     with pytest.raises(InputError, match="nothing is changed"):
-        run(remove, "mine")
+        run("remove", "mine")
     assert contents(project) == before
 
 
@@ -483,7 +482,7 @@ def test_a_signal_leaves_all_or_nothing(project, name, calls, which, done):
 def test_what_a_killed_run_has_left_is_replaced(project):
     made(project / "data/own/.mine.partial", 3)
     (project / ".params.yaml.partial").write_text("half")
-    run(add, "mine", "../pics")
+    run("add", "mine", "../pics")
     assert len(files(project)) == 51
 
 
@@ -513,11 +512,11 @@ def not_there(text):
     ],
 )
 def test_what_is_used_or_no_own_set_is_not_removed(project, change, message):
-    run(add, "mine", grey(project.parent / "grey"))
+    run("add", "mine", grey(project.parent / "grey"))
     (project / "params.yaml").write_bytes(change((project / "params.yaml").read_bytes()))
     before = contents(project)
     with pytest.raises(InputError, match=message):
-        run(remove, "mine")
+        run("remove", "mine")
     assert contents(project) == before
 
 
@@ -527,7 +526,7 @@ def test_only_what_belongs_to_the_set_is_removed(project, capsys):
     (project / "params.yaml").write_bytes(
         declared.replace(b"  mnist_low: {in", b"  notes: {in: mnist_low, out: [noise]}\n  mnist_low: {in")
     )
-    assert run(remove, "notes") == 0
+    assert run("remove", "notes") == 0
     assert capsys.readouterr().out == "params.yaml: own.notes removed\n"
     assert "notes" in params.load()["benchmarks"]
     (project / "params.yaml").write_bytes(declared)
@@ -535,9 +534,9 @@ def test_only_what_belongs_to_the_set_is_removed(project, capsys):
     (project / "data/own/notes").symlink_to(project.parent / "pics")
     (project / "data/own/notes.dvc").write_text("outs: []\n")
     with pytest.raises(InputError, match=r"notes\.dvc shares the pictures: run `dvc remove data/own/notes\.dvc` first$"):
-        run(remove, "notes")
+        run("remove", "notes")
     (project / "data/own/notes.dvc").unlink()
-    assert run(remove, "notes") == 0
+    assert run("remove", "notes") == 0
     assert files(project) == ["params.yaml"]
     assert (project / "params.yaml").read_bytes() == COMMITTED
     assert len(files(project.parent / "pics")) == 50

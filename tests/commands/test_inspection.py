@@ -67,7 +67,7 @@ def test_a_folder_is_read_a_batch_at_a_time(tmp_path):
 
 @pytest.mark.parametrize("calibrating", [1, 11, 18, 19, 99])
 def test_the_rate_is_one_in_twenty_or_the_least_that_can_be_told(calibrating, capsys):
-    facts = {"shape": (1, 2, 2), "models": {"glow": {"draws": 1, "unit": "bits_per_dim"}}, "codecs": {}, "prepared": {}}
+    facts = {"shape": [1, 2, 2], "models": {"glow": {"draws": 1, "unit": "bits_per_dim"}}, "codecs": {}, "prepared": {}}
     detector = Detector({}, facts, SimpleNamespace(levels=range(calibrating)), "made")
     assert inspection.told(detector, "--rate", None) == max(0.05, 1 / (1 + calibrating))
     assert bool(capsys.readouterr().err) == (calibrating < 19)

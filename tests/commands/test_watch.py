@@ -15,6 +15,7 @@ from likelihood import cli
 from likelihood.commands import watch
 from likelihood.commands.detect import Named
 from likelihood.common.errors import InputError
+from likelihood.data.pictures import files
 from tests import warm
 from tests.helpers import ROOT
 
@@ -56,6 +57,36 @@ def test_a_file_is_given_once_it_has_stayed_the_same(inbox):
     os.utime(inbox / "below/b.png", ns=(0, 0))
     assert arrivals.settled(13.0) == []
     assert arrivals.settled(15.0) == [inbox / "below/b.png"], "the same name again, of another file"
+
+
+def test_the_files_are_those_that_a_detector_looks_at(inbox):
+    made = [inbox / name for name in ("a.png", "below/b.png", "linked.png")]
+    (inbox / "below").mkdir()
+    (inbox / ".hidden").mkdir()
+    for path in (*made[:2], inbox / ".hidden/c.png", inbox / "below/.d.png"):
+        path.write_bytes(b"x")
+    made[2].symlink_to("a.png")
+    (inbox / "folder").symlink_to("below")
+    (inbox / "nothing.png").symlink_to("none")
+    assert set(watch.Arrivals(inbox).present()) == set(map(str, made)) == {str(path) for path in files(inbox) if path.is_file()}
+
+
+def test_a_look_at_a_full_folder_takes_little_more_than_asking_for_each_file(inbox):
+    for number in range(2000):
+        (inbox / f"{number}.png").write_bytes(b"old")
+    arrivals = watch.Arrivals(inbox)
+
+    def seconds(what):
+        start = time.perf_counter()
+        what()
+        return time.perf_counter() - start
+
+    def asked():
+        for name in os.listdir(inbox):
+            os.stat(f"{inbox}/{name}")
+
+    look, bare = (min(seconds(what) for _ in range(7)) for what in (lambda: arrivals.settled(1.0), asked))
+    assert look <= 3.5 * bare
 
 
 def test_a_folder_that_cannot_be_listed_for_a_moment_still_has_its_files(inbox, monkeypatch):
@@ -137,6 +168,25 @@ def test_pictures_are_judged_as_they_arrive_and_drift_raises_one_alarm(monkeypat
     assert messages[-1].startswith(
         "13 of 13 images flagged by glow.code_kde at a rate of false alarms of 0.05; 1 skipped; alarm at image "
     )
+
+
+def test_a_look_that_takes_long_is_followed_by_a_rest_as_long(monkeypatch, exported, inbox):
+    clock, rests, takes = [0.0], [], iter([3.0, 0.1])
+
+    def settled(_arrivals, _now):
+        clock[0] += next(takes)
+        return []
+
+    def sleep(seconds):
+        rests.append(seconds)
+        if len(rests) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(watch.Arrivals, "settled", settled)
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
+    watch.run(cli.parser().parse_args(["watch", "--detector", str(exported), "--model", "glow", str(inbox)]))
+    assert rests == [pytest.approx(3.0), watch.POLL]
 
 
 def test_without_drift_there_is_no_alarm_and_status_0(monkeypatch, exported, inbox, capsys):

@@ -130,7 +130,56 @@ def without(members, key):
     return json.dumps({name: value for name, value in json.loads(members["detector.json"]).items() if name != key}).encode()
 
 
+def arguments(members, **changes):
+    """The members with other arguments of the VAE's constructor."""
+    content = members["vae.safetensors"]
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    model = json.loads(header["__metadata__"]["model"])
+    model["arguments"] |= changes
+    header["__metadata__"]["model"] = json.dumps(model)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return {**members, "vae.safetensors": len(text).to_bytes(8, "little") + text + content[end:]}
+
+
+def renamed(members, name):
+    """The members with another name of the VAE."""
+    found = json.loads(members["detector.json"])
+    found["models"] = {name if model == "vae" else model: each for model, each in found["models"].items()}
+    content = {f"{name}.safetensors" if member == "vae.safetensors" else member: each for member, each in members.items()}
+    return {**content, "detector.json": json.dumps(found).encode()}
+
+
+def draws(members, number):
+    return facts(members, models={name: {"draws": number, "unit": "bits_per_dim"} for name in ("vae", "pixelcnn", "glow")})
+
+
 WHOLE = {
+    "a model named to write to the terminal": (
+        lambda m: renamed(m, "\x1b[2Jvae"),
+        r"was written by other code than this \(models\.\\x1b\[2Jvae\.\[key\]: string should match pattern",
+    ),
+    "such a model without weights": (lambda m: facts(m, models={"\x1b[2J": {}}), r"lacks \\x1b\[2J\.safetensors: copy it again"),
+    "a model with a dot": (lambda m: renamed(m, "a.b"), r"other code than this \(models\.a\.b\.\[key\]: string should match"),
+    "draws without end": (lambda m: draws(m, 10**9), r"other code than this \(models\.vae\.draws: input should be less than"),
+    "draws in words": (lambda m: draws(m, "3"), r"other code than this \(models\.vae\.draws: input should be a valid integer"),
+    "sides without end": (
+        lambda m: facts(m, shape=[1, 28, 10**6]),
+        r"\(shape\.2: input should be less than",
+    ),
+    "two channels": (lambda m: facts(m, shape=[2, 28, 28]), r"\(shape: value error, images have 1 or 3 channels\)"),
+    "an in-set that is no text": (lambda m: facts(m, trained_on={"a": 1}), r"\(trained_on: input should be a valid string\)"),
+    "an in-set to write to the terminal": (lambda m: facts(m, trained_on="\x9b2J"), r"\(trained_on: string should match pattern"),
+    "an unknown argument": (lambda m: arguments(m, layers=3), r"other code than this \(layers: extra inputs are not permitted\)"),
+    "an argument in words": (
+        lambda m: arguments(m, hidden="3"),
+        r"\(hidden: input should be a valid integer",
+    ),
+    "a huge network": (
+        lambda m: arguments(m, shape=[3, 4096, 4096], hidden=65_536, latent=4096),
+        r"other code than this \(a network of more numbers than the file has\)",
+    ),
     "no weights": (lambda m: {k: v for k, v in m.items() if k != "glow.safetensors"}, "lacks glow.safetensors: copy it again"),
     "nothing": (lambda m: {}, "lacks calibration.parquet, card.json, detector.json, reference.parquet"),
     "more": (lambda m: {**m, "run.py": b"print()"}, r"holds run\.py, which no detector has"),

@@ -1,5 +1,8 @@
 """Decisions keep what they promise, on synthetic scores: rates of false alarms of images and of groups, false discovery rates."""
 
+import itertools
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -91,8 +94,51 @@ def test_a_group_is_flagged_of_which_no_image_is():
 def test_the_least_rate_of_groups_is_that_of_the_draws_or_of_so_many_groups_as_there_are():
     assert decisions.least_group_rate(10, 1000) == 1 / 10_000
     assert decisions.least_group_rate(2, 2) == 1 / 6
-    assert decisions.least_group_rate(5000, 1000) == 1 / 10_000, "of more groups than a float can count"
-    assert decisions.group_p(np.array([5.0, 6.0]), np.array([1.0, 2.0])) == pytest.approx(1 / 6, abs=0.02)
+    assert decisions.least_group_rate(4, 2) == 1 / 15
+    assert decisions.least_group_rate(3, 3) == 0.05
+    assert decisions.least_group_rate(1000, 1000) == 1 / 10_000, "of more groups than a float can count"
+
+
+@pytest.mark.parametrize(("n", "size"), [(2, 4), (3, 3), (5, 5), (1, 30), (9, 1), (139, 2), (140, 2), (30, 3)])
+def test_a_group_above_all_calibration_images_is_flagged_at_the_least_rate(n, size):
+    scores, levels = n + np.arange(size) + 1.0, np.arange(n) + 1.0
+    assert decisions.group_p(scores, levels) == decisions.least_group_rate(size, n)
+    (batch,) = decisions.Group(size, decisions.least_group_rate(size, n), levels)(batches(np.exp(-scores)))
+    assert batch.table["flagged"].all()
+
+
+def test_the_p_of_a_small_group_is_the_one_by_hand():
+    # Ranks among the four: {1, 2}, {1, 3}, {1, 4}, {2, 3}, {2, 4}, {3, 4}, whose products are 2, 3, 4, 6, 8, 12.
+    for place, scores in enumerate([(4.0, 5.0), (2.0, 4.0), (0.0, 4.0), (2.0, 2.5), (0.0, 2.0), (0.0, 0.5)]):
+        assert decisions.group_p(np.array(scores), np.array([1.0, 3.0])) == (place + 1) / 6, scores
+
+
+@pytest.mark.parametrize(("n", "size"), [(2, 2), (3, 3), (2, 4), (6, 2), (1, 5)])
+def test_over_all_orders_of_calibration_images_and_a_small_group_p_is_exactly_as_rare_as_it_says(n, size):
+    """If all are exchangeable, each set of places in the order is as likely to be the group's."""
+    pool = np.arange(n + size, dtype=float)
+    groups = [list(places) for places in itertools.combinations(range(n + size), size)]
+    p = np.array([decisions.group_p(pool[places], np.delete(pool, places)) for places in groups])
+    assert p.min() == 1 / len(p)
+    for each in p:
+        assert (p <= each).mean() == pytest.approx(each)
+
+
+def test_of_what_is_held_until_the_last_is_judged_each_batch_is_let_go_when_it_is_given_on():
+    given = []
+
+    def watched():
+        for batch in batches([0.5], [0.4], [0.3]):
+            batch = batch._replace(pixels=np.zeros((1, 1, 2, 2), np.uint8))
+            given.append(weakref.ref(batch.pixels))
+            yield batch
+            del batch
+
+    left = []
+    for batch in decisions.Fdr(0.1)(watched()):
+        del batch
+        left.append(sum(each() is not None for each in given))
+    assert left == [3, 2, 1], "the one at hand among them"
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from PIL import Image
 from likelihood.common.errors import InputError
 from likelihood.detection.detector import Detector
 from likelihood.models.shared.base import LikelihoodModel
+from likelihood.scores import complexity
 from tests.helpers import ROOT, digits
 
 
@@ -191,6 +192,43 @@ def test_every_kind_of_images_has_the_same_numbers(glow, x, tmp_path):
     for kind, images in kinds.items():
         np.testing.assert_allclose(glow.score_samples(images), expected, rtol=1e-5, err_msg=kind)
     assert glow.p_values(paths[2]).shape == (1,)
+
+
+def test_an_image_whose_likelihood_is_not_finite_is_as_outlying_as_can_be_and_the_others_as_ever(exported, x, monkeypatch):
+    two, clean = Detector.load(exported, models=["vae", "glow"], score="glow.code_kde"), x[:3]
+    before = two.table(clean)
+    usual = type(two.models["glow"]).statistics
+
+    def overflowing(network, images, draws):
+        found = {name: values.clone() for name, values in usual(network, images, draws).items()}
+        found["log_prob"][1] = -torch.inf
+        found["log_pz"][2] = torch.nan
+        return found
+
+    monkeypatch.setattr(type(two.models["glow"]), "statistics", overflowing)
+    after = two.table(clean)
+    pd.testing.assert_frame_equal(after.iloc[:1], before.iloc[:1])
+    others = [name for name in after if not name.startswith("glow.")]
+    pd.testing.assert_frame_equal(after[others], before[others])
+    for name in two.names:
+        if name.startswith("glow."):
+            assert after[name].tolist()[1:] == [np.inf] * 2
+            assert after[f"{name}.p"].tolist()[1:] == [two.least_rate()] * 2
+    assert two.predict(clean).tolist()[1:] == [-1, -1]
+    assert two.score_samples(clean).tolist()[1:] == [-np.inf] * 2
+    whole = Detector.load(exported)
+    assert whole.p_values(clean).tolist()[1:] == [whole.least_rate()] * 2, "by a score of all models as well"
+
+
+def test_code_lengths_are_computed_only_for_scores_that_read_them(glow, x, monkeypatch):
+    every, calls, lengths = glow.table(x), [], complexity.lengths
+    monkeypatch.setattr(complexity, "lengths", lambda images: calls.append(len(images)) or lengths(images))
+    for name in glow.names:
+        calls.clear()
+        some = glow.table(x, [name])
+        pd.testing.assert_frame_equal(some, every[list(some)])
+        assert bool(calls) == bool(glow.calibration.judges[name].coded), name
+    assert {"glow.dose_kde", "none.mean"} <= {name for name in glow.names if not glow.calibration.judges[name].coded}
 
 
 def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):

@@ -264,6 +264,7 @@ def test_what_cannot_be_fitted_is_one_sentence(tmp_path):
         (x, {"folder": tmp_path / "file/below"}, r"below cannot be a folder \(Not a directory\): name another"),
         (x, {"seed": -1}, "seed is -1: it must be an integer from 0 to 2147483647"),
         (x, {"seed": "1"}, "seed is '1': it must be an integer"),
+        (x, {"trained_on": "a\nb"}, r"trained_on is 'a\\nb': it must be a text of 1 to 200 printable characters"),
         (np.stack([x, x, x], axis=1), {"models": ["glow"]}, r"glow cannot learn from these images \(training [^;]*\): give more"),
     ):
         with pytest.raises(InputError, match=message) as error:

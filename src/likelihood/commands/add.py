@@ -1,10 +1,12 @@
-"""`likelihood add`: make a folder of pictures a data set and a benchmark: data/own/<name>, and two entries of params.yaml.
+"""`likelihood add`: make a folder of pictures a data set and a benchmark: data/own/<name>, and two entries of params.yaml;
+`likelihood remove`: take these back.
 
 Every file is looked at as the stage `download` will do it; what that would refuse is left out and named. The proposed images have
 three channels unless all pictures are grey, the proportions of the pictures (the median of their logarithms, so as many upright
 pictures as lying ones give a square), and on the longer side 32 pixels, or as many as the median picture has. Both sides
 are multiples of what Glow divides them by. All is done or nothing: the pictures are brought to a folder beside, which gets its
-name together with the new params.yaml.
+name together with the new params.yaml. When it is removed, pictures that are only linked stay, and so does what was trained and
+measured.
 """
 
 import argparse
@@ -215,13 +217,15 @@ def summary(found: list[Picture], faults: list[str], alike: pictures.Alike) -> l
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look at the pictures, bring them, write the entries, say what was done; the exit status."""
+    """Add or remove a set, as the only one in this folder; the exit status."""
     with entries.alone():
+        if arguments.command == "remove":
+            return remove(arguments.name)
         return add(arguments.name, arguments.folder, arguments.size, arguments.link)
 
 
 def add(name: str, source: Path, asked: str | None, link: bool) -> int:
-    """What `run` does, alone."""
+    """Look at the pictures, bring them, write the entries, say what was done; the exit status."""
     folder, values = OWN / name, params.load()
     before = params.FILE.read_bytes().decode()
     checks.check(values)
@@ -256,4 +260,52 @@ def add(name: str, source: Path, asked: str | None, link: bool) -> int:
         print(f"{params.FILE}, {section}: {name}: {entries.flow(after[section][name])}")
     print(f"To train a detector{takes}:")
     print(f"  dvc exp run -S 'run=[{entries.word(name)}]'{option}")
+    return 0
+
+
+def uses(values: dict[str, Any], name: str) -> list[str]:
+    """The keys of params.yaml that name a set, but for the benchmark that was added with it."""
+    pairs = [
+        f"{key}.{in_set}"
+        for key, found in checks.pairs(values).items()
+        for in_set, out in found.items()
+        if name in (in_set, *out)
+    ]
+    benchmarks = [key for key, entry in values["benchmarks"].items() if name in (entry["in"], *entry["out"])]
+    return [f"benchmarks.{key}" for key in benchmarks if key != name or values["benchmarks"][key]["in"] != name] + pairs
+
+
+def remove(name: str) -> int:
+    """Remove the entries and the pictures of a set, say what was done; the exit status."""
+    values = params.load()
+    before = params.FILE.read_bytes().decode()
+    checks.check(values)
+    if name not in values["own"]:
+        known = ", ".join(values["own"]) or "none"
+        raise InputError(f"{params.FILE}: own has no {checks.quoted(name)} to be removed; it has {known}")
+    added = values["benchmarks"].get(name, {}).get("in") == name
+    if added and name in values["run"]:
+        raise InputError(f"{params.FILE}: run names {name}, so it is enabled: name other benchmarks there first")
+    if others := uses(values, name):
+        raise InputError(f"{params.FILE}: {' and '.join(others)} would lack {name}: change that first")
+    folder = OWN / name
+    if (shared := OWN / f"{name}.dvc").exists():
+        raise InputError(f"{shared} shares the pictures: run `dvc remove {shared}` first")
+    text, after = before, values
+    for section in ("own", "benchmarks") if added else ("own",):
+        text = entries.taken(text, section, name)
+        after = {**after, section: {key: entry for key, entry in after[section].items() if key != name}}
+    checks.check(after)
+    held = os.path.lexists(folder)
+    aside = folder.with_name(f".{name}.partial")
+    try:
+        with entries.temporary(aside), entries.changed(before, text, after, folder, aside):
+            pass
+    except OSError as error:  # of the pictures, which have another name by then
+        left = f"{aside} cannot be deleted ({error.strerror}): delete it yourself"
+        done = f"{params.FILE} has no {name} any more, but" if name not in params.load()["own"] else "nothing is changed:"
+        raise InputError(f"{done} {left}") from None
+    print(f"{params.FILE}: own.{name}{f' and benchmarks.{name}' if added else ''} removed")
+    if held:
+        print(f"{folder} removed")
     return 0

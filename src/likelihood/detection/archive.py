@@ -10,13 +10,18 @@ The comment that ends the zip is MARK and the SHA-256 of all bytes before, so wh
 before anything is read. That is no signature: who makes a file can make the hash. Members are stored and not compressed, as
 weights and Parquet hardly shrink; so all members together are no larger than the file, and what claims to be is refused. Names
 are sorted and the time is fixed: the same members give the same bytes.
+
+Whoever makes a file also chooses what it says: facts and the arguments of models are checked before they are used, and no network
+is built that has more numbers than the file.
 """
 
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
@@ -25,7 +30,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import safetensors.torch
 import torch
-from pydantic import BaseModel, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from torch.overrides import TorchFunctionMode
 
 from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
@@ -62,24 +68,49 @@ class Written(Whole):
         self.file.buffer.write(self.content)
 
 
+def _shaped(shape: list[int]) -> list[int]:
+    if shape[0] not in (1, 3):
+        raise ValueError("images have 1 or 3 channels")
+    return shape
+
+
+# What is shown to people can be printed, in one line; names of models are also those of files.
+Word = Annotated[str, Field(pattern="^[a-z0-9_]{1,100}$")]
+Text = Annotated[str, Field(pattern=r"^[^\p{C}\p{Zl}\p{Zp}]{1,200}$", description="a text of 1 to 200 printable characters")]
+Side = Annotated[int, Field(ge=1, le=4096)]
+Sides = Annotated[list[Side], Field(min_length=3, max_length=3), AfterValidator(_shaped)]  # (C, H, W)
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
 class _Model(BaseModel):
-    draws: PositiveInt
+    model_config = ConfigDict(strict=True)
+
+    draws: Annotated[int, *schema.Loop.model_fields["draws"].metadata]
     unit: Unit
 
 
 class Facts(BaseModel):
-    """What detector.json says; a file's also has its format and in-set."""
+    """What detector.json says."""
 
-    shape: tuple[PositiveInt, PositiveInt, PositiveInt]
-    models: Annotated[dict[str, _Model], Field(min_length=1)]
-    codecs: dict[str, Annotated[str, Field(pattern="^[ -~]+$")]]
-    prepared: dict[Literal["resized", "lossy"], float]
+    model_config = ConfigDict(strict=True)
+
+    shape: Sides
+    models: Annotated[dict[Word, _Model], Field(min_length=1)]
+    codecs: dict[Text, Text]
+    prepared: dict[Literal["resized", "lossy"], Share]
 
 
-def check(facts: dict[str, Any]) -> None:
-    """Raise ValueError where the facts of a detector are not what they must be."""
+class Filed(Facts):
+    """What that of a file says."""
+
+    format: int
+    trained_on: Text
+
+
+def check(facts: dict[str, Any], kind: type[BaseModel] = Facts) -> None:
+    """Raise ValueError where the facts of a detector, or other values, are not what they must be."""
     try:
-        Facts.model_validate(facts)
+        kind.model_validate(facts)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
@@ -141,9 +172,17 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
             raise InputError(f"{name} is damaged ({said(error, path)}): {AGAIN}") from None
     if members.keys() != expected:
         lacking, foreign = sorted(expected - members.keys()), sorted(members.keys() - expected)
-        what = f"lacks {', '.join(lacking)}" if lacking else f"holds {', '.join(map(shown, foreign))}, which no detector has"
+        what = f"lacks {_listed(lacking)}" if lacking else f"holds {_listed(foreign)}, which no detector has"
         raise InputError(f"{name} {what}: {AGAIN}")
+    try:
+        check(facts, Filed)
+    except ValueError as error:
+        raise InputError(f"{name} was written by other code than this ({said(error, path)}): export it again") from None
     return facts, members
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(shown, names))
 
 
 def _sealed(file: BinaryIO, name: str) -> int:
@@ -175,13 +214,44 @@ def table(content: bytes) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO(content))
 
 
+class _Bounded(TorchFunctionMode):
+    """Stops the building of a network that takes more numbers than it may, before memory is taken for them."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.left = left
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        _types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 (what the function returns)
+        """What PyTorch calls in place of its function; modules make their parameters by these two."""
+        if func in (torch.empty, torch.zeros):
+            self.left -= math.prod(args[0] if args and isinstance(args[0], Sequence) else args)
+            if self.left < 0:
+                raise ValueError("a network of more numbers than the file has")
+        return func(*args, **(kwargs or {}))
+
+
 def network(content: bytes) -> LikelihoodModel:
     """A model from safetensors, in evaluation mode; what it raises where they do not fit is as many errors as libraries."""
     length = int.from_bytes(content[:8], "little")
     described = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["model"])
-    if described["name"] not in schema.families():  # it names a module, which is imported
-        raise ValueError(f"an unknown model {described['name']!r}")
-    with torch.random.fork_rng([]):  # it draws weights, only to have others
-        model = checkpoint.model_class(described["name"])(**described["arguments"])
-    model.load_state_dict(checkpoint.expanded(safetensors.torch.load(content)))
+    family = described["name"]
+    if family not in schema.families():  # it names a module, which is imported
+        raise ValueError(f"an unknown model {family!r}")
+    settings = {"shape": Sides, **schema.settings(family)}
+    fields: dict[str, Any] = {name: (allowed, ...) for name, allowed in settings.items()}
+    check(described["arguments"], create_model(family, __base__=schema.Section, **fields))
+    state, kind = safetensors.torch.load(content), checkpoint.model_class(family)
+    try:
+        # It draws weights, only to have others.
+        with torch.random.fork_rng([]), _Bounded(sum(tensor.numel() for tensor in state.values())):
+            model = kind(**described["arguments"])
+    except InputError as error:  # it speaks of params.yaml
+        raise ValueError(str(error)) from None
+    model.load_state_dict(state)
     return model.eval()

@@ -3,19 +3,22 @@
     Rate     p ≤ α                        α of the images like those trained on are flagged
     Fdr      p ≤ p_(k), the largest k with p_(k) ≤ k q / m, of the m images' p in order [1]
              on average, at most a share q of the flagged images is like those trained on
-    Group    P = (1 + #{b : G(S_b) ≥ G(S_0)}) / (1 + B) ≤ α,    G(S) = -Σ_{i in S} log r_i / N,    r_i = #{j : s_j ≥ s_i}
+    Group    P = #{S : G(S) ≥ G(S_0)} / C(N, k) ≤ α,    G(S) = -Σ_{i in S} log r_i / N,    r_i = #{j : s_j ≥ s_i}
              α of the groups of images like those trained on are flagged
 
 The p of images share their calibration images, so they are dependent: positively, so that Benjamini and Hochberg's procedure
 still keeps q, on average over calibration sets [2].
 
-G is Fisher's combination [3] of what the p of the images of a group are among the N images that the group S_0 and the calibration
-set have together. Its distribution is not Fisher's χ², as the p are dependent: it is that of groups S_b of as many images, drawn
-at random from the N. Where all N are exchangeable, as they are if all images of a group come from where the calibration images
-come from and independently of each other, S_0 is no other than an S_b, so P ≤ α has a probability of at most α [4]; levels that
-are raised for ties (evaluation/calibration.py) make it smaller. Images of one source that resemble each other, as frames of a
-film do, are not independent, and more groups are flagged. Our deviation: the S_b are drawn once for each size, from a fixed seed,
-so that a group has the same P in every run; α is kept on average over seeds, and by each to about sqrt(α (1 - α) / B).
+G is Fisher's combination [3] of what the p of the k images of a group are among the N images that the group S_0 and the
+calibration set have together. Its distribution is not Fisher's χ², as the p are dependent: it is that of all C(N, k) sets S of k
+of these. Where all N are exchangeable, as they are if all images of a group come from where the calibration images come from and
+independently of each other, each S is as likely to be the group, so P ≤ α has a probability of at most α; levels that are raised
+for ties (evaluation/calibration.py) make it smaller. Images of one source that resemble each other, as frames of a film do, are
+not independent, and more groups are flagged.
+
+Of more than B sets, B are drawn at random, S_b, and P = (1 + #{b : G(S_b) ≥ G(S_0)}) / (1 + B), of which the same holds [4]. Our
+deviation: the S_b are drawn once for each size, from a fixed seed, so that a group has the same P in every run; α is kept on
+average over seeds, and by each to about sqrt(α (1 - α) / B).
 
 References:
     [1] Controlling the false discovery rate (Benjamini & Hochberg, 1995), Journal of the Royal Statistical Society B 57(1)
@@ -25,7 +28,9 @@ References:
         Biology 9(1)
 """
 
+import collections
 import functools
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -34,10 +39,10 @@ import numpy as np
 
 from likelihood.detection.verdicts import Batch
 
-DRAWS, SEED = 9_999, 0  # of groups
+DRAWS, SEED = 9_999, 0  # B, of sets
 ROUNDING = 1e-9  # of sums of logarithms, and of products of p
-AT_ONCE = 1_000_000  # images of groups that are drawn at a time
-KEPT = 10_000_000  # images of groups, in all, that are drawn once for all groups of a size
+AT_ONCE = 1_000_000  # images of sets that are made at a time
+KEPT = 10_000_000  # images of sets, in all, that are made once for all groups of a size
 
 
 class Decision(Protocol):
@@ -77,11 +82,12 @@ class Fdr:
         self.meaning = f"The false discovery rate is {fdr:g}: {share}."
 
     def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        held = list(batches)
+        held = collections.deque(batches)
         if held:
             p = np.concatenate([batch.p() for batch in held])
             self.limit = float(p[discoveries(p, self.fdr)].max(initial=0.0))
-        for batch in held:
+        while held:
+            batch = held.popleft()  # it goes with the maps that are made of it from now on
             batch.table.insert(1, "flagged", batch.p() <= self.limit)
             yield batch
 
@@ -125,27 +131,35 @@ def group_p(scores: np.ndarray, levels: np.ndarray) -> float:
     pool = np.concatenate([scores, levels])
     ranks = len(pool) - np.searchsorted(np.sort(pool), pool, side="left")
     weights = -np.log(ranks / len(pool))
-    drawn = np.concatenate([weights[groups].sum(axis=1) for groups in _groups(len(pool), len(scores))])
-    return (1 + int((drawn >= weights[: len(scores)].sum() - ROUNDING).sum())) / (1 + DRAWS)
+    own = weights[: len(scores)].sum() - ROUNDING
+    count = sum(int((weights[sets].sum(axis=1) >= own).sum()) for sets in _sets(len(pool), len(scores)))
+    every = math.comb(len(pool), len(scores))
+    return count / every if every <= DRAWS else (1 + count) / (1 + DRAWS)
 
 
 def least_group_rate(size: int, calibrating: int) -> float:
-    """The smallest rate of false alarms that groups of a size can be flagged at."""
-    return max(1 / (1 + DRAWS), 1 / math.comb(size + calibrating, size))  # of integers, as the second may be beyond any float
+    """The smallest rate of false alarms that groups of a size can be flagged at: P of one above all calibration images."""
+    return group_p(np.ones(size), np.zeros(calibrating))
 
 
-def _groups(pool: int, size: int) -> Iterable[np.ndarray]:
-    """Positions of DRAWS random groups among the images of a pool, some at a time: int32 (B, size)."""
-    return _kept(pool, size) if DRAWS * size <= KEPT else _drawn(pool, size)
+def _sets(pool: int, size: int) -> Iterable[np.ndarray]:
+    """Positions of all sets of a size among the images of a pool, or of DRAWS random ones, some at a time: int32 (B, size)."""
+    return _kept(pool, size) if DRAWS * size <= KEPT else _made(pool, size)
 
 
-@functools.lru_cache(maxsize=2)  # groups of the size asked for, and the last one
+@functools.lru_cache(maxsize=2)  # of the size asked for, and of the last group
 def _kept(pool: int, size: int) -> list[np.ndarray]:
-    return list(_drawn(pool, size))
+    return list(_made(pool, size))
 
 
-def _drawn(pool: int, size: int) -> Iterator[np.ndarray]:
-    rng, step = np.random.RandomState(SEED), max(1, AT_ONCE // size)
+def _made(pool: int, size: int) -> Iterator[np.ndarray]:
+    step = max(1, AT_ONCE // size)
+    if math.comb(pool, size) <= DRAWS:
+        every = itertools.combinations(range(pool), size)
+        while some := list(itertools.islice(every, step)):
+            yield np.array(some, dtype=np.int32)
+        return
+    rng = np.random.RandomState(SEED)
     for start in range(0, DRAWS, step):
         count = min(step, DRAWS - start)
         yield np.stack([rng.choice(pool, size, replace=False).astype(np.int32) for _ in range(count)])

@@ -338,7 +338,10 @@ class Detector:
         return [model for model, network in self.models.items() if not has_places(network)]
 
     def _table(self, x: np.ndarray, scores: list[str]) -> pd.DataFrame:
-        """`table` of a batch of uint8 images (N, C, H, W)."""
+        """`table` of a batch of uint8 images (N, C, H, W).
+
+        An image without finite likelihood, as of a network that overflows, is as outlying as can be by the scores that read it.
+        """
         found = {model: statistics(network, x, self.facts["models"][model]["draws"]) for model, network in self.models.items()}
         columns = {}
         for model, network in self.models.items():
@@ -346,7 +349,16 @@ class Detector:
             columns[f"{model}.{network.unit}"] = bits_per_dim(nats, network.dims)
         calibration = copy.copy(self.calibration)
         calibration.judges = {name: self.calibration.judges[name] for name in scores}
-        judged = calibration.judged(samples(x, complexity.lengths(x), found))
+        coded = any(judge.coded for judge in calibration.judges.values())
+        codes = complexity.lengths(x) if coded else pd.DataFrame(index=range(len(x)))
+        finite = {model: np.isfinite(table).all(axis=1) for model, table in found.items()}
+        tables = {model: table.where(finite[model], 0.0, axis=0) for model, table in found.items()}
+        judged = calibration.judged(samples(x, codes, tables))
+        for name in scores:
+            model = name.split(".")[0]
+            for each, good in finite.items():
+                if model in (each, ALL_MODELS):
+                    judged.loc[~good, [name, f"{name}.p"]] = np.inf, self.least_rate()
         return pd.concat([pd.DataFrame(columns), judged], axis=1)
 
 

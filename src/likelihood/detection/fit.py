@@ -63,6 +63,7 @@ def fitted(
     """All members of the file (archive.py) of a detector of uint8 images x (N, C, H, W); for the others see `Detector.fit`."""
     seed, epochs = (value.item() if isinstance(value, np.integer) else value for value in (seed, epochs))
     values = settings(x.shape[1:], models, epochs, seed)
+    _allowed("trained_on", trained_on, archive.Filed.model_fields["trained_on"])
     held, others = split(len(x), seed, values["preprocess"]["validation_fraction"] if share is None else share)
     train, validation = x[others], x[held]
     scored = validation[selection.scored("val", len(validation), values["score"]["images"], seed)]

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import kstest
 
-from likelihood.detection.drift import Drift
+from likelihood.commands.watch import Drift
 
 
 def alarms(runs, stream, levels, alpha, kind=Drift):
