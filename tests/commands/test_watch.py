@@ -71,24 +71,6 @@ def test_the_files_are_those_that_a_detector_looks_at(inbox):
     assert set(watch.Arrivals(inbox).present()) == set(map(str, made)) == {str(path) for path in files(inbox) if path.is_file()}
 
 
-def test_a_look_at_a_full_folder_takes_little_more_than_asking_for_each_file(inbox):
-    for number in range(2000):
-        (inbox / f"{number}.png").write_bytes(b"old")
-    arrivals = watch.Arrivals(inbox)
-
-    def seconds(what):
-        start = time.perf_counter()
-        what()
-        return time.perf_counter() - start
-
-    def asked():
-        for name in os.listdir(inbox):
-            os.stat(f"{inbox}/{name}")
-
-    look, bare = (min(seconds(what) for _ in range(7)) for what in (lambda: arrivals.settled(1.0), asked))
-    assert look <= 3.5 * bare
-
-
 def test_a_folder_that_cannot_be_listed_for_a_moment_still_has_its_files(inbox, monkeypatch):
     (inbox / "below").mkdir()
     (inbox / "below/old.png").write_bytes(b"old")

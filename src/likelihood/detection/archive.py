@@ -37,14 +37,14 @@ from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
 from likelihood.data.pictures import said, shown
 from likelihood.detection.verdicts import Whole, present
-from likelihood.evaluation.calibration import LEVELS, REFERENCE
+from likelihood.evaluation.calibration import FACTS, LEVELS, REFERENCE
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.settings import schema
 
 FORMAT = 1
 MARK, DIGEST = b"likelihood detector, SHA-256 of all before: ", 64
-CARD, FACTS = "card.json", "detector.json"
+CARD = "card.json"
 WEIGHTS = "{}.safetensors"
 NUMBERS = 10_000_000  # in a table at most: a file of few bytes may claim any
 AGAIN = "copy it again, or write it again"

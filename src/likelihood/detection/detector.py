@@ -59,7 +59,7 @@ class Detector:
 
     Arguments:
         models: models by name, in evaluation mode, on the device to use.
-        facts: detector.json, written by calibrate.py.
+        facts: detector.json (evaluation/calibration.py).
         calibration: the scores of these models, fitted and calibrated by it.
         trained_on: the name of the in-set.
     """
@@ -193,7 +193,7 @@ class Detector:
         variant = next((name for name in params.load(root / params.FILE)["variants"] if [name] == chosen), None)
         folder = root / "data" / "detectors" / (f"{benchmark}.{variant}" if variant else benchmark)
         with _reading(folder, benchmark, variant):
-            facts = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
+            facts = json.loads((folder / archive.FACTS).read_text(encoding="utf-8"))
             if facts.keys() != archive.Facts.model_fields.keys():
                 raise InputError(f"{folder} was written by another version of this project: run `dvc repro`, or pull it again")
             if not facts["models"]:

@@ -3,7 +3,7 @@
     hold images out → train each model on the others → score those held out → fit scores on one half, calibrate on the other
 
 Loop, scores, seeds and settings are the pipeline's, so the same training images give the weights and tables that its stages give
-(preprocess.py, train.py, score.py, calibrate.py). What they do beyond is left out: snapshots, samples, curves, test images.
+(preprocess.py, train.py, score.py, evaluate.py). What they do beyond is left out: snapshots, samples, curves, test images.
 
 Settings are those of params.yaml beside this file: a link to the project's, of which an installed package has a copy.
 """
