@@ -183,13 +183,13 @@ def test_the_house_keeps_its_measures(capsys):
         "of at most 50 lines": sum(size <= 50 for size in sizes),
     }
     limits = {"dvc.yaml": 400, "dvc.lock": 17_600, "params.yaml": 160, "stages": 17, "dep lines": 166}
-    limits |= {"Python files in src": 103, "of at most 50 lines": 20}
+    limits |= {"Python files in src": 104, "of at most 50 lines": 20}
     with capsys.disabled():
         print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))
     assert all(found[name] <= limits[name] for name in limits)
 
 
-LEFT = (".params.py.swp", ".params.py.swo", "params.py.swp", "params.py~", "#params.py#", ".DS_Store", "._params.py", "params.py.orig")
+LEFT = (".params.py.swp", "params.py.swo", "params.py~", "#params.py#", ".DS_Store", "._params.py", "params.py.orig")
 
 
 def test_what_editors_leave_in_a_folder_changes_no_stage(tmp_path):
