@@ -32,9 +32,7 @@ def sides(root: Path) -> dict[str, dict[str, Any]]:
     listed = audit.output("git", "ls-files", "--unmerged", "-z", "--", str(LOCK), folder=root).split("\0")
     numbers = {int(entry.split()[2]) for entry in listed if entry}
     if not numbers:
-        raise InputError(
-            f"git has no conflict in {LOCK}: run this from the folder of the project, while `git merge` waits for you"
-        )
+        raise InputError(f"git has no conflict in {LOCK}: run this in the folder of the project, while `git merge` waits")
     if not numbers >= {2, 3}:
         raise InputError(f"one of both branches has no {LOCK}: keep the other's, by `git add {LOCK}`")
     found = {}
