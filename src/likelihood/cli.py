@@ -32,8 +32,11 @@ VERIFY = """The models are trained from nothing in a temporary copy, which takes
 processor all numbers are equal. Elsewhere a number may differ by up to four standard deviations over further seeds, or by
 up to 0.02 bits/dim or 0.01 of AUROC where that is more; by 0.05 where no further seeds were run. A larger difference is
 named, and the status is 1."""
+MERGE = """When `git merge` has stopped at a conflict in dvc.lock, that file is written with the stages of both branches, each as
+the branch has it that ran it. A stage that both ran stays as ours and is named; then the next commands are printed."""
 AUDIT = """Nothing is run: code, parameters, data and results are compared with what dvc.lock says each result was made from,
-also for benchmarks that are not enabled, and every file of DVC's cache with its hash."""
+also for benchmarks that are not enabled, and what DVC's cache has of them with its hash. Files of shipped/ that no result
+needs any more are named with the commands that remove them; they do not change the status."""
 
 
 def example(line: str, no: str = "") -> str:
@@ -106,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     removed = add("remove", "take back what `likelihood add` has done", example("likelihood remove holidays"), REMOVE)
     removed.set_defaults(module="add")
     removed.add_argument("name", metavar="NAME", help="a name under own: in params.yaml")
-    shared = "Weights, detectors, scores, curves and tables come from the DVC remote, each checked against its MD5 in dvc.lock."
+    shared = """Weights, detectors, scores, curves and tables come from the default DVC remote, and what that lacks from the one
+of the repository, `shipped`; each file is checked against its MD5 in dvc.lock. They go into DVC's cache, too, so the benchmarks
+can be enabled without training them again."""
     pull = add("pull", "bring the shared results of benchmarks, enabled or not", example("likelihood pull cifar10_30k"), shared)
     pull.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help="names in dvc.lock; those of `run` by default")
     docs = add("docs", "write the pages and tables of docs/ and README.md", example("likelihood docs --check", "a page is old"))
@@ -119,6 +124,7 @@ def parser() -> argparse.ArgumentParser:
         VERIFY,
     )
     line = example("likelihood audit", "an enabled result is old, a cached file damaged, or a file in git has no run")
+    add("merge", "unite the dvc.lock of two branches while git waits for a merge", example("likelihood merge"), MERGE)
     add("audit", "name results that are old, damaged or without a run", line, AUDIT)
     return main
 

@@ -27,7 +27,8 @@ def test_a_lock_that_a_merge_has_left_unfinished_is_one_sentence(tmp_path, text)
     (tmp_path / "dvc.lock").write_text(text)
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     with pytest.raises(
-        InputError, match=r"^dvc\.lock is not as DVC writes it: finish the merge, or take the committed one by `git"
+        InputError,
+        match=r"^dvc\.lock is not as DVC writes it: finish the merge by `likelihood merge`, .* `git checkout HEAD -- dvc\.lock`$",
     ):
         audit.load_lock(tmp_path)
 
@@ -56,15 +57,37 @@ def test_the_copy_is_the_user_s_alone_and_has_of_new_files_what_a_stage_may_read
     assert found == [".dvc/config.local", "data/own/mine/2.png", "metrics/new.csv", "notes.txt", "src/new.py"]
 
 
-def test_what_dvc_has_not_finished_writing_is_no_damage(tmp_path):
+def named(md5):
+    """A lock that names one output."""
+    return {"evaluate@toy": {"outs": [{"path": "plots/toy/tables", "md5": md5}]}}
+
+
+def test_only_what_dvc_lock_or_a_dvc_file_names_in_the_cache_can_be_damaged(tmp_path):
+    """What DVC has not finished writing is no damage, nor is what another project has in a shared cache."""
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
     place = tmp_path / ".dvc/cache/files/md5/ab"
     place.mkdir(parents=True)
     (place / ".aBcD.tmp").write_text("half")
-    assert audit.damaged(tmp_path, {}) == {}
     (place / ("0" * 30)).write_text("other")
-    assert list(audit.damaged(tmp_path, {})) == [str(place / ("0" * 30))]
+    assert audit.damaged(tmp_path, {}) == {}
+    assert audit.damaged(tmp_path, named(f"ab{'0' * 30}")) == {str(place / ("0" * 30)): ["plots/toy/tables"]}
+    (place / f"{'1' * 30}.dir").write_text(f'[{{"md5": "ab{"0" * 30}", "relpath": "1.png"}}]')
+    (tmp_path / "data/own").mkdir(parents=True)
+    (tmp_path / "data/own/mine.dvc").write_text(f"outs:\n- md5: ab{'1' * 30}.dir\n  path: mine\n  hash: md5\n")
+    found = audit.damaged(tmp_path, {})
+    assert found[str(place / ("0" * 30))] == ["data/own/mine/1.png"]
+
+
+def test_files_of_shipped_that_no_result_needs_are_named(tmp_path):
+    git("init", "-q", cwd=tmp_path)
+    objects = tmp_path / "shipped/files/md5"
+    for name in ("aa/1", "bb/2", "cc/3", "dd/4.dir"):
+        (objects / name).parent.mkdir(parents=True)
+        (objects / name).write_text('[{"md5": "aa1", "relpath": "a"}]')
+    git("add", "shipped", cwd=tmp_path)
+    (objects / "cc/3").unlink()
+    assert audit.superseded(tmp_path, named("dd4.dir")) == ["shipped/files/md5/bb/2"]
 
 
 def test_what_dvc_refuses_is_one_sentence_in_the_folder_of_before(tmp_path):

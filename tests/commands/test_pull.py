@@ -1,133 +1,210 @@
 """`likelihood pull` from a remote made here: every file whole or not there, and counted only once it is there."""
 
-import contextlib
 import errno
 import hashlib
-import os
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from likelihood.commands import audit, entries, pull
 from likelihood.common.errors import InputError
 from likelihood.detection.command import unfinished
 from tests.helpers import files
 
+CONFIG = "[core]\n    no_scm = true\n"
+MODEL, SCORES = "data/models/toy/glow", "data/scores/toy"
+
 
 def md5(content):
     return hashlib.md5(content).hexdigest()
 
 
-class Shared:
-    """A remote with some contents, and a listing of the files of each output."""
+class Toy:
+    """A project in the working folder with a stage of one benchmark, `toy`, and remotes, which are folders."""
 
-    def __init__(self, contents, listings):
-        self.contents, self.listings = {md5(content): content for content in contents}, listings
+    def __init__(self, *remotes):
+        self.outs = {}
+        named = "".join(f"['remote \"{name}\"']\n    url = ../{name}\n" for name in remotes)
+        default = f"    remote = {remotes[0]}\n" if remotes else ""
+        Path(".dvc").mkdir()
+        Path(".dvc/config").write_text(f"{CONFIG}{default}    site_cache_dir = {Path('.dvc/site').absolute()}\n{named}")
+        self.lock()
 
-    def read(self, md5):
-        if md5 not in self.contents:
-            raise pull.MissingError(md5)
-        return self.contents[md5]
+    def lock(self):
+        stage = {"cmd": "train", "outs": [{"path": path, "hash": "md5", "md5": md5} for path, md5 in self.outs.items()]}
+        Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train_glow@toy": stage}}))
+        # As when the benchmark is enabled.
+        stage = {"matrix": {"benchmark": ["toy"]}, "cmd": "train", "outs": list(self.outs)}
+        Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"train_glow": stage}}))
 
-    def files(self, path, _md5):
-        return [pull.File(Path(path) / name, md5(content)) for name, content in self.listings[path].items()]
+    def output(self, path, remote=None, **contents):
+        """Name an output, a folder, in dvc.lock; a remote may have the listing and all files but those without a content."""
+        listing = [{"md5": md5(content or name.encode()), "relpath": name} for name, content in contents.items()]
+        text = json.dumps(listing).encode()
+        self.outs[path] = f"{md5(text)}.dir"
+        if remote:
+            for name, content in {self.outs[path]: text, **{md5(each): each for each in contents.values() if each}}.items():
+                place = Path(remote, "files/md5", name[:2], name[2:])
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+        self.lock()
 
-    def kept(self, _md5):
-        return False
+    def pull(self):
+        return pull.run(SimpleNamespace(benchmarks=["toy"]))
+
+    def status(self):
+        """What DVC says has changed."""
+        return audit.status(Path())
 
 
-def lock(*paths):
-    return {"train_glow@toy": {"outs": [{"path": path, "md5": "0" * 32} for path in paths]}}
+def cached(content):
+    return Path(".dvc/cache/files/md5", md5(content)[:2], md5(content)[2:])
 
 
 @pytest.fixture
-def pulled(tmp_path, monkeypatch):
-    """What a pull of the benchmark `toy` gives, run in an empty folder."""
+def toy(tmp_path, monkeypatch):
+    """A project whose default remote is `shipped`."""
     monkeypatch.chdir(tmp_path)
-
-    def run(remote, *paths):
-        monkeypatch.setattr(pull, "opened", lambda _: contextlib.nullcontext())
-        monkeypatch.setattr(pull, "Remote", lambda _: remote)
-        monkeypatch.setattr(pull, "load_lock", lambda _: lock(*paths))
-        return pull.run(SimpleNamespace(benchmarks=["toy"]))
-
-    return run
+    return Toy("shipped")
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing_and_a_signal_would_find_it(tmp_path, monkeypatch):
-    place = tmp_path / "data/models/toy/glow/best.safetensors"
-    write, seen = Path.write_bytes, []
+def test_what_is_pulled_dvc_takes_for_its_own(toy):
+    """Or it would train the benchmark again once it is enabled."""
+    toy.output(MODEL, "shipped", a=b"a", b=b"b")
+    toy.output(SCORES, "shipped", c=b"c")
+    Path(MODEL).mkdir(parents=True)
+    Path(MODEL, "a").write_bytes(b"a")  # as an earlier version has left it
+    assert toy.pull() == 0
+    assert toy.status() == {"train_glow@toy": []}
+    assert {path.stat().st_mode & 0o777 for path in Path(".dvc/cache/files").rglob("*") if path.is_file()} == {0o444}
+    assert Path(MODEL, "b").stat().st_mode & 0o200
+    cached(b"c").unlink()
+    assert toy.status() == {"train_glow@toy": [{"changed outs": {SCORES: "not in cache"}}]}, "the test is blind"
 
-    def full(path, content):
-        write(path, content[:3])
+
+def test_a_file_is_a_link_where_dvc_s_configuration_asks_for_it(toy):
+    Path(".dvc/config.local").write_text("[cache]\n    type = hardlink\n")
+    toy.output(MODEL, "shipped", a=b"a")
+    toy.pull()
+    assert Path(MODEL, "a").samefile(cached(b"a"))
+
+
+def test_a_listing_of_which_files_are_missing_is_not_cached(toy, capsys):
+    toy.output(MODEL, "shipped", a=b"a")
+    toy.output(SCORES, "shipped", c=b"c", d=None)
+    toy.pull()
+    assert "data/scores/toy is not shared, or not all of it" in capsys.readouterr().err
+    assert [path.name for path in Path(".dvc/cache/files").rglob("*.dir")] == [toy.outs[MODEL][2:]]
+
+
+def test_a_damaged_file_of_the_cache_is_replaced(toy):
+    toy.output(MODEL, "shipped", a=b"a")
+    cached(b"a").parent.mkdir(parents=True)
+    cached(b"a").write_bytes(b"b")
+    toy.pull()
+    assert cached(b"a").read_bytes() == Path(MODEL, "a").read_bytes() == b"a"
+
+
+def test_what_the_default_remote_lacks_comes_from_the_repository(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    toy = Toy("team", "shipped")
+    toy.output(MODEL, "team", a=b"a")
+    toy.output(SCORES, "shipped", c=b"c", d=b"d")
+    toy.pull()
+    done = capsys.readouterr()
+    assert done.out == "3 of 3 files brought; the others were here\n"
+    assert done.err.count("note: what the default remote lacks comes from the remote 'shipped'\n") == 1
+    assert files(tmp_path / "data") == ["models/toy/glow/a", "scores/toy/c", "scores/toy/d"]
+
+
+@pytest.mark.parametrize("place", [f"{MODEL}/.a.partial", ".dvc/cache"])
+def test_a_full_disk_leaves_nothing_and_a_signal_would_find_it(toy, monkeypatch, place):
+    toy.output(MODEL, "shipped", a=b"weights")
+    copy, write, seen = pull.shutil.copyfile, Path.write_bytes, []
+
+    def full(path):
+        write(Path(path), b"wei")
         seen.extend(unfinished.places)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    if place == ".dvc/cache":
+        monkeypatch.setattr(Path, "write_bytes", lambda path, content: full(path))
+    else:
+        monkeypatch.setattr(pull.shutil, "copyfile", lambda source, target: full(target))
     with pytest.raises(OSError, match="No space left"):
-        pull.bring(Shared([b"weights"], {}), pull.File(place, md5(b"weights")))
-    assert seen == [place.with_name(f".{place.name}.partial")]
-    assert files(tmp_path) == []
+        toy.pull()
+    assert len(seen) == 1
+    assert place in str(seen[0])
+    assert files(Path("data")) == []
+    assert not list(Path(".dvc/cache").rglob(".*partial"))
     assert not unfinished.places
+    monkeypatch.setattr(pull.shutil, "copyfile", copy)
     monkeypatch.setattr(Path, "write_bytes", write)
-    (place.parent / f".{place.name}.partial").write_bytes(b"of a killed run")
-    assert pull.bring(Shared([b"weights"], {}), pull.File(place, md5(b"weights")))
-    assert files(tmp_path) == [str(place.relative_to(tmp_path))]
-    assert place.read_bytes() == b"weights"
+    Path(MODEL).mkdir(parents=True, exist_ok=True)
+    Path(MODEL, ".a.partial").write_bytes(b"of a killed run")
+    toy.pull()
+    assert files(Path("data")) == ["models/toy/glow/a"]
+    assert Path(MODEL, "a").read_bytes() == b"weights"
 
 
-def test_something_else_in_its_place_is_one_sentence(tmp_path):
-    remote, place = Shared([b"weights"], {}), tmp_path / "toy/glow"
-    place.mkdir(parents=True)
-    with pytest.raises(InputError, match=r"toy/glow cannot be written \(Is a directory\): move away what is in its place$"):
-        pull.bring(remote, pull.File(place, md5(b"weights")))
-    place.rmdir()
-    place.touch()
-    with pytest.raises(InputError, match=r"best cannot be written \((Not a directory|File exists)\)"):
-        pull.bring(remote, pull.File(place / "best", md5(b"weights")))
-    assert files(tmp_path) == ["toy/glow"]
+def test_something_else_in_its_place_is_one_sentence(toy):
+    toy.output(MODEL, "shipped", a=b"weights")
+    Path(MODEL, "a").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"toy/glow/a cannot be written \(Is a directory\): move away what is in its place$"):
+        toy.pull()
+    Path(MODEL, "a").rmdir()
+    Path(MODEL).rmdir()
+    Path(MODEL).touch()
+    with pytest.raises(InputError, match=r"a cannot be written \((Not a directory|File exists)\)"):
+        toy.pull()
+    assert files(Path("data")) == ["models/toy/glow"]
 
 
-def test_files_are_counted_once_they_are_here(tmp_path, pulled, capsys):
-    one, two = "data/models/toy/glow", "data/scores/toy"
-    remote = Shared([b"a", b"b", b"d"], {one: {"a": b"a", "b": b"b"}, two: {"c": b"c", "d": b"d", "e": b"e"}})
-    os.makedirs(one)
-    Path(one, "a").write_bytes(b"a")
-    assert pulled(remote, one, two) == 0
+def test_files_are_counted_once_they_are_here(toy, tmp_path, capsys):
+    toy.output(MODEL, "shipped", a=b"a", b=b"b")
+    toy.output(SCORES, "shipped", c=None, d=b"d", e=b"e")
+    Path(MODEL).mkdir(parents=True)
+    Path(MODEL, "a").write_bytes(b"a")
+    assert toy.pull() == 0
     done = capsys.readouterr()
     assert done.out == "1 of 2 files brought; the others were here\n"
-    assert f"note: {two} is not shared, or not all of it\n" in done.err
-    assert files(tmp_path) == [f"{one}/a", f"{one}/b"]
+    assert f"note: {SCORES} is not shared, or not all of it\n" in done.err
+    assert files(tmp_path / "data") == ["models/toy/glow/a", "models/toy/glow/b"]
 
 
-def test_a_remote_that_is_not_named_or_does_not_answer_is_one_sentence(tmp_path):
-    config, alone = tmp_path / ".dvc/config", "[core]\n    no_scm = true\n"
-    config.parent.mkdir()
-    config.write_text(alone)
-    with pytest.raises(InputError, match=r"^DVC cannot go on: config file error: no remote"), audit.opened(tmp_path) as repo:
-        pull.Remote(repo)
+def test_a_remote_that_is_not_named_or_does_not_answer_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    toy = Toy()
+    toy.output(MODEL, a=b"a")
+    with pytest.raises(InputError, match=r"^DVC cannot go on: config file error: no remote"):
+        toy.pull()
     address = "http://127.0.0.1:9/likelihood"  # where nobody listens
-    config.write_text(f"{alone}    remote = team\n['remote \"team\"']\n    url = {address}\n")
-    said = rf"^{address}/\S+ cannot be read \(.*\): see `dvc remote list`"
-    with audit.opened(tmp_path) as repo, pytest.raises(InputError, match=said):
-        pull.Remote(repo).read("0" * 32)
+    Path(".dvc/config").write_text(f"{CONFIG}    remote = team\n['remote \"team\"']\n    url = {address}\n")
+    with pytest.raises(InputError, match=rf"^{address}/\S+ cannot be read \(.*\): see `dvc remote list`"):
+        toy.pull()
 
 
-def test_two_at_once_do_not_take_each_other_s_files(pulled):
+def test_two_at_once_do_not_take_each_other_s_files(toy):
+    toy.output(SCORES, "shipped", a=b"a")
     with entries.alone(), pytest.raises(InputError, match="is at work in this folder: wait for it"):
-        pulled(Shared([b"a"], {"data/scores/toy": {"a": b"a"}}), "data/scores/toy")
+        toy.pull()
 
 
-def test_a_remote_without_any_of_the_files_is_named_and_nothing_is_counted(pulled, capsys):
+def test_a_remote_without_any_of_the_files_is_named_and_nothing_is_counted(toy, capsys):
+    toy.output(SCORES, c=b"c")
     with pytest.raises(InputError, match="the remote has none of these results: push them from where they were made"):
-        pulled(Shared([], {"data/scores/toy": {"c": b"c"}}), "data/scores/toy")
+        toy.pull()
     assert capsys.readouterr().out == ""
 
 
-def test_a_benchmark_of_which_nothing_is_shared_is_not_the_remote_s_fault(pulled, capsys):
+def test_a_benchmark_of_which_nothing_is_shared_is_not_the_remote_s_fault(toy, capsys):
+    toy.output("data/raw/toy/in", "shipped", c=b"c")
+    toy.output("metrics/toy/ood", "shipped", c=b"c")
     with pytest.raises(
         InputError, match=r"^dvc\.lock has no results of 'toy' that are shared: run `dvc repro` to train its models$"
     ):
-        pulled(Shared([], {}), "data/raw/toy/in", "metrics/toy/ood")
+        toy.pull()
     assert capsys.readouterr().out == ""

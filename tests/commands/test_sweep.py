@@ -137,6 +137,17 @@ def test_a_commit_counts_if_its_results_are_of_its_own_parameters(small, tmp_pat
     assert not summarize.measured("HEAD")
 
 
+def test_an_experiment_that_skipped_check_is_left_out(small, tmp_path, monkeypatch, capsys):
+    clone = small.copied(tmp_path / "clone")
+    monkeypatch.chdir(clone.folder)
+    clone.dvc("exp", "run", "-n", "skipped", "--single-item", "plot", "-S", "plot.bins=41")
+    with pytest.raises(InputError, match=r"^there are only experiments whose numbers are not those of their parameters"):
+        summarize.finished()
+    clone.dvc("exp", "run", "-n", "whole", "plot", "-S", "plot.bins=42")
+    assert len(summarize.finished()) == 2
+    assert re.search(r"^note: left out are experiments .*: skipped$", capsys.readouterr().err, re.M)
+
+
 @pytest.mark.parametrize(
     ("row", "unit", "title"),
     [

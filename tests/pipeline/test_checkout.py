@@ -86,6 +86,9 @@ def test_a_benchmark_that_is_not_enabled_is_pulled_by_name(small, tmp_path):
             assert (clone.folder / place / file).read_bytes() == (small.folder / place / file).read_bytes()
     assert "; the others were here" in clone.likelihood("pull", "mnist_5k").stdout
     assert clone.likelihood("pull", "mnist_5k").stdout.startswith("0 of ")
+    enabled = clone.copied(tmp_path / "enabled")
+    enabled.change("params.yaml", "run:\n- other\n", "run:\n- mnist_5k\n")
+    assert ran(enabled.dvc("repro", "evaluate")) == {*IMAGES, "check"}, "it is trained or scored once it is enabled"
     weights = clone.folder / "data/models/mnist_5k/vae/best.safetensors"
     weights.write_bytes(b"mine")
     done = clone.likelihood("pull", "mnist_5k")

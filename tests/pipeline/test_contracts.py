@@ -5,12 +5,16 @@ import functools
 import importlib.metadata
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 
 import pytest
 import yaml
+from dvc.repo import Repo
+from dvc_data.hashfile.build import build
+from dvc_objects.fs.local import localfs
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -179,10 +183,37 @@ def test_the_house_keeps_its_measures(capsys):
         "of at most 50 lines": sum(size <= 50 for size in sizes),
     }
     limits = {"dvc.yaml": 400, "dvc.lock": 17_600, "params.yaml": 160, "stages": 17, "dep lines": 166}
-    limits |= {"Python files in src": 103, "of at most 50 lines": 20}
+    limits |= {"Python files in src": 104, "of at most 50 lines": 20}
     with capsys.disabled():
         print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))
     assert all(found[name] <= limits[name] for name in limits)
+
+
+LEFT = (".params.py.swp", "params.py.swo", "params.py~", "#params.py#", ".DS_Store", "._params.py", "params.py.orig")
+
+
+def test_what_editors_leave_in_a_folder_changes_no_stage(tmp_path):
+    """DVC cannot hash a link to nothing, with which Emacs marks a file that is being edited."""
+    folder, own = tmp_path / "src/likelihood/common", tmp_path / "data/own/mine"
+    for place in (tmp_path / ".dvc", folder, own):
+        place.mkdir(parents=True)
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
+    shutil.copy(ROOT / ".dvcignore", tmp_path)
+    (folder / "params.py").write_text("seed = 0\n")
+    (own / "1.png~").touch()  # which the stage `download` reads
+    with Repo(str(tmp_path)) as repo:
+
+        def digest(place):
+            return build(repo.cache.local, str(place), localfs, "md5", dry_run=True, ignore=repo.dvcignore)[2].hash_info
+
+        before = digest(folder), digest(own)
+        for name in LEFT:
+            (folder / name).write_text("left")
+        (own / ".DS_Store").write_text("left")
+        (folder / ".#params.py").symlink_to("me@here.1:2")
+        assert (digest(folder), digest(own)) == before
+        (own / "1.png~").write_text("changed")
+        assert digest(own) != before[1]
 
 
 def test_every_committed_result_is_an_output_of_the_pipeline():

@@ -73,6 +73,10 @@ def key_twice(project):
     project.stage("check.py")
 
 
+def list_without_brackets(project):
+    project.run("python", "-m", "dvc", "exp", "run", "-S", "run=mnist_5k")
+
+
 def no_parameters(project):
     (project.folder / "params.yaml").rename(project.folder / "parameters.yaml")
     project.stage("train.py", "vae", *BENCHMARK)

@@ -2,17 +2,17 @@
 
 dvc.lock records what every result was made from. `dvc status` compares that with the current tree, in a copy without data where
 every benchmark of dvc.lock is enabled, so disabled ones are checked too. Data and weights, which the copy lacks, are compared
-within dvc.lock: a stage must have read what the stage before it wrote. Every file of DVC's cache is read as well: DVC trusts a
-read-only file there, which a disk may have damaged. And some stage of dvc.lock must have written every file of metrics/ and
-plots/ in git: tables and figures otherwise go on showing a run of which nothing else is left. Exit status 1 when an enabled stage
-is stale, a file of the cache is damaged, or no stage wrote a file in git.
+within dvc.lock: a stage must have read what the stage before it wrote. What results and your own pictures have in DVC's cache is
+read as well: DVC trusts a read-only file there, which a disk may have damaged. And some stage of dvc.lock must have written every
+file of metrics/ and plots/ in git: tables and figures otherwise go on showing a run of which nothing else is left. Exit status 1
+when an enabled stage is stale, a file of the cache is damaged, or no stage wrote a file in git. Files of shipped/ that belong to
+earlier results are named too, with what removes them.
 """
 
 import argparse
 import contextlib
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 import tempfile
@@ -36,7 +36,7 @@ NAMES = {"run_variants": "train_variant", "run_analyses": "analyse"}
 HIDDEN = "[core]\n    no_scm = true\n    site_cache_dir = {}\n"
 # Of files that git does not know, those that a stage, or the comparison with what it wrote, may read.
 NEW = ("src", "data", "metrics", "plots", "profiles", "dvc.yaml", "params.yaml")
-CACHED = re.compile(r"[0-9a-f]{30}(\.dir)?")  # how DVC calls a file of its cache; others there are not complete yet
+SHIPPED = "shipped/files/md5"  # the objects of the remote that git has
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C library reads it ten times as fast
 
 
@@ -56,7 +56,7 @@ def _stages(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{file.name} is not here: run `dvc repro` first, from the folder of the project") from None
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
-        ways = f"finish the merge, or take the committed one by `git checkout {file.name}`"
+        ways = f"finish the merge by `likelihood merge`, or take the committed one by `git checkout HEAD -- {file.name}`"
         raise InputError(f"{file.name} is not as DVC writes it: {ways}") from None
 
 
@@ -174,7 +174,7 @@ def dependent(lock: dict[str, Any], old: set[str]) -> set[str]:
 
 class Audit(NamedTuple):
     """Reasons by stale stage, enabled and disabled; what depends on these; the number of stages; outputs by damaged file; files
-    of results that no stage wrote.
+    of results that no stage wrote; files of shipped/ that no result needs.
     """
 
     enabled: dict[str, list[str]]
@@ -183,6 +183,7 @@ class Audit(NamedTuple):
     count: int
     damaged: dict[str, list[str]]
     unsupported: list[str]
+    superseded: list[str]
 
 
 def enabled(root: Path, folder: Path) -> dict[str, list[Any]]:
@@ -205,7 +206,8 @@ def audit(root: Path) -> Audit:
     disabled = stale({name: known[name] for name in (known.keys() & lock.keys()) - inside.keys()}, lock)
     disabled |= {name: ["it is not a stage of dvc.yaml and params.yaml"] for name in sorted(lock.keys() - known.keys())}
     after = dependent(lock, old.keys() | disabled.keys())
-    return Audit(old, disabled, after, len(inside.keys() | lock.keys()), damaged(root, lock), unsupported(root, lock))
+    count = len(inside.keys() | lock.keys())
+    return Audit(old, disabled, after, count, damaged(root, lock), unsupported(root, lock), superseded(root, lock))
 
 
 def unsupported(root: Path, lock: dict[str, Any]) -> list[str]:
@@ -216,25 +218,44 @@ def unsupported(root: Path, lock: dict[str, Any]) -> list[str]:
     return [str(file) for file in files if (root / file).exists() and written.isdisjoint((file, *file.parents))]
 
 
+def objects(out: dict[str, Any], *stores: Path) -> dict[str, str]:
+    """The outputs, or files of one, by the MD5 of an object that holds them; those of a folder where a store has its listing."""
+    path, md5 = out["path"], out["md5"]
+    found = {md5: path}
+    for store in stores if md5.endswith(".dir") else ():
+        with contextlib.suppress(FileNotFoundError, ValueError):  # not here, or damaged
+            listing = json.loads((store / md5[:2] / md5[2:]).read_text(encoding="utf-8"))
+            return found | {file["md5"]: f"{path}/{file['relpath']}" for file in listing}
+    return found
+
+
 def damaged(root: Path, lock: dict[str, Any]) -> dict[str, list[str]]:
-    """The files of DVC's cache whose content differs from the MD5 in their name, each with the outputs it belongs to."""
+    """The files of DVC's cache whose content differs from the MD5 in their name, each with the outputs it belongs to.
+
+    Other projects may share the cache; what dvc.lock and .dvc files do not name is theirs, or of earlier results.
+    """
     with opened(root) as repo:
         cache = Path(repo.cache.local.path)
-    owners: dict[str, list[str]] = {}
-    for out in (out for entry in lock.values() for out in entry.get("outs", [])):
-        owners.setdefault(out["md5"], []).append(out["path"])
-        listing = cache / out["md5"][:2] / out["md5"][2:]
-        if listing.suffix == ".dir" and listing.exists():
-            with contextlib.suppress(ValueError):  # the listing itself is damaged
-                for file in json.loads(listing.read_text(encoding="utf-8")):
-                    owners.setdefault(file["md5"], []).append(f"{out['path']}/{file['relpath']}")
+        own = [{"path": str(out), "md5": out.hash_info.value} for out in repo.index.outs if out.hash_info.value]
+    owners: dict[str, set[str]] = {}
+    for out in (*own, *(out for entry in lock.values() for out in entry.get("outs", []))):
+        for md5, path in objects(out, cache).items():
+            owners.setdefault(md5, set()).add(path)
     found = {}
-    for path in sorted(path for path in cache.glob("??/*") if CACHED.fullmatch(path.name) and path.is_file()):
-        md5 = path.parent.name + path.name
-        with path.open("rb") as file:
+    for md5, paths in sorted(owners.items()):
+        place = cache / md5[:2] / md5[2:]
+        with contextlib.suppress(FileNotFoundError), place.open("rb") as file:
             if hashlib.file_digest(file, "md5").hexdigest() != md5.removesuffix(".dir"):
-                found[str(path)] = sorted(set(owners.get(md5, [])))
+                found[str(place)] = sorted(paths)
     return found
+
+
+def superseded(root: Path, lock: dict[str, Any]) -> list[str]:
+    """The files of shipped/ in git that no result of dvc.lock needs."""
+    outs = (out for entry in lock.values() for out in entry.get("outs", []))
+    named = {md5 for out in outs for md5 in objects(out, root / SHIPPED)}
+    files = output("git", "ls-files", "-z", SHIPPED, folder=root).split("\0")
+    return [name for name in files if name and "".join(Path(name).parts[-2:]) not in named and (root / name).exists()]
 
 
 def report(title: str, found: dict[str, list[str]]) -> None:
@@ -256,9 +277,13 @@ def run(_arguments: argparse.Namespace) -> int:
     old = f"{len(found.enabled)} enabled and {len(found.disabled)} disabled ones are stale"
     print(f"of {found.count} stages {old}; {len(found.dependent)} more depend on them")
     for path, outs in found.damaged.items():
-        print(f"damaged: {path}, in the cache for {', '.join(outs) or 'an earlier result'}")
+        print(f"damaged: {path}, in the cache for {', '.join(outs)}")
     for path in found.unsupported:
         print(f"unsupported: no stage of dvc.lock wrote {path}")
+    if found.superseded:
+        print(f"of earlier results, {len(found.superseded)} files of shipped/ that no result needs any more; to remove them:")
+        for path in found.superseded:
+            print(f"  git rm {path}")
     if found.damaged:
         stage.say("files of the cache are damaged: delete them and the outputs listed with them, then run `dvc repro`")
     elif found.enabled:

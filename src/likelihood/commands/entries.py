@@ -108,12 +108,19 @@ def temporary(place: Path) -> Iterator[Path]:
             unfinished.places.discard(place)
 
 
-def put(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all; makes the folder."""
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to be written, which takes the place of another one at the end, whole or not at all; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary(path.with_name(f".{path.name}.partial")) as partial:
-        partial.write_bytes(content)
+        yield partial
         os.replace(partial, path)
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all; makes the folder."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 @contextlib.contextmanager

@@ -1,20 +1,27 @@
 """`likelihood pull`: bring the shared results of benchmarks, also of those that are not enabled, as dvc.lock names them.
 
-`dvc pull` brings what `run` enables. Here the outputs of any cell in dvc.lock are copied from the DVC remote, each file checked
-against the MD5 that names it and put in its place whole.
+`dvc pull` brings what `run` enables. Here the outputs of any cell in dvc.lock are brought, each file checked against the MD5 that
+names it and put in its place whole. As with `dvc pull`, every file, and every listing of a folder once its files are there, also
+goes into DVC's cache: what is missing there DVC takes for changed, and would train it again when the benchmark is enabled. What
+the default remote lacks comes from `shipped`.
 """
 
 import argparse
+import contextlib
 import hashlib
+import itertools
 import json
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from dvc.repo import Repo
 from tqdm import tqdm
 
 from likelihood.commands.audit import load_lock, opened
-from likelihood.commands.entries import alone, put
+from likelihood.commands.entries import alone, replacing, temporary
 from likelihood.common import stage
 from likelihood.common.errors import InputError
 from likelihood.settings import checks
@@ -28,18 +35,11 @@ SHARED = (
     "metrics/{}/train/",
     "plots/{}/tables",
 )
-IMAGES = ("data/raw/", "data/processed/")  # never shared
+SHIPPED = "shipped"  # the remote with the committed results
 
 
 class MissingError(Exception):
-    """An object that the remote does not have."""
-
-
-class File(NamedTuple):
-    """A file to bring."""
-
-    path: Path
-    md5: str
+    """An object that no remote has."""
 
 
 def outputs(lock: dict[str, Any], benchmark: str) -> dict[str, str]:
@@ -56,53 +56,108 @@ def outputs(lock: dict[str, Any], benchmark: str) -> dict[str, str]:
     return shared
 
 
-class Remote:
-    """The default DVC remote of a project."""
+class Store:
+    """DVC's cache of a project, filled from its default remote and, with what that lacks, from the one of the repository."""
 
     def __init__(self, repo: Repo) -> None:
-        self.remote, self.cache = repo.cloud.get_remote_odb(), Path(repo.cache.local.path)
+        self.cache = repo.cache.local
+        self.remotes = [repo.cloud.get_remote_odb()]
+        default = repo.config["core"].get("remote")
+        if default != SHIPPED and SHIPPED in repo.config["remote"]:
+            self.remotes.append(repo.cloud.get_remote_odb(SHIPPED))
+        self.helped = False  # by the second remote
 
     def read(self, md5: str) -> bytes:
-        """An object. MissingError where the remote has none; InputError where it cannot be reached, or the object is damaged."""
-        place = self.remote.oid_to_path(md5)
-        try:
-            content = self.remote.fs.cat_file(place)
-        except FileNotFoundError:
-            raise MissingError(md5) from None
-        except MemoryError:
-            raise
-        except Exception as error:  # every kind of remote has its own
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise InputError(f"{place} cannot be read ({reason}): see `dvc remote list` and docs/scale.md") from None
-        if hashlib.md5(content).hexdigest() != md5.removesuffix(".dir"):
-            raise InputError(f"{place} of the remote is damaged: push it again from where it was made")
-        return content
+        """An object, of the cache or of a remote.
 
-    def files(self, path: str, md5: str) -> list[File]:
-        """The files of an output."""
-        if not md5.endswith(".dir"):
-            return [File(Path(path), md5)]
-        return [File(Path(path) / entry["relpath"], entry["md5"]) for entry in json.loads(self.read(md5))]
+        MissingError where there is none; InputError where a remote cannot be reached, or the object there is damaged.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            content = self.place(md5).read_bytes()
+            if hashlib.md5(content).hexdigest() == md5.removesuffix(".dir"):
+                return content
+        for remote in self.remotes:
+            with contextlib.suppress(MissingError):
+                content = fetched(remote, md5)
+                if remote != self.remotes[0] and not self.helped:
+                    self.helped = True
+                    stage.say(f"note: what the default remote lacks comes from the remote {SHIPPED!r}")
+                return content
+        raise MissingError(md5)
 
-    def kept(self, md5: str) -> bool:
-        """Whether the local cache has an object."""
-        return (self.cache / md5[:2] / md5[2:]).exists()
+    def place(self, md5: str) -> Path:
+        """Where the cache has an object."""
+        return Path(self.cache.oid_to_path(md5))
+
+    def keep(self, md5: str, content: bytes) -> None:
+        """Put an object into the cache as DVC does: whole, and write-protected, or DVC would read it again every time."""
+        place = self.place(md5)
+        if place.exists() and place.read_bytes() == content:
+            return
+        self.cache.makedirs(str(place.parent))
+        # The cache may be shared with projects that bring the same.
+        with temporary(place.with_name(f".{place.name}.{os.getpid()}.partial")) as partial:
+            partial.write_bytes(content)
+            self.cache.protect(str(partial))
+            os.replace(partial, place)
+
+    def link(self, md5: str, path: Path) -> None:
+        """Make a new file of an object in the cache: a link if DVC's configuration and the file system allow it, or a copy."""
+        place = self.place(md5)
+        for kind in itertools.takewhile(lambda kind: kind != "copy", self.cache.cache_types):
+            with contextlib.suppress(OSError):
+                getattr(self.cache.fs, kind)(str(place), str(path))
+                if kind == "reflink":
+                    self.cache.unprotect(str(path))
+                return
+        shutil.copyfile(place, path)
 
 
-def bring(remote: Remote, file: File) -> bool:
-    """Put a file in its place; whether that was necessary. InputError where other content would be lost."""
-    if file.path.is_file():
-        with file.path.open("rb") as opened:
-            here = hashlib.file_digest(opened, "md5").hexdigest()
-        if here == file.md5:
-            return False
-        if not remote.kept(here):
-            raise InputError(f"{file.path} differs from what dvc.lock names and is nowhere else: move it away, then pull again")
+def fetched(remote: Any, md5: str) -> bytes:  # noqa: ANN401
+    """An object of a remote, checked; errors as of `Store.read`."""
+    place = remote.oid_to_path(md5)
     try:
-        put(file.path, remote.read(file.md5))
+        content = remote.fs.cat_file(place)
+    except FileNotFoundError:
+        raise MissingError(md5) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # every kind of remote has its own
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(f"{place} cannot be read ({reason}): see `dvc remote list` and docs/scale.md") from None
+    if hashlib.md5(content).hexdigest() != md5.removesuffix(".dir"):
+        raise InputError(f"{place} of the remote is damaged: push it again from where it was made")
+    return content
+
+
+def bring(store: Store, path: Path, md5: str) -> bool:
+    """Put a file in its place and the cache; whether its place lacked it. InputError where other content would be lost."""
+    if path.is_file():
+        content = path.read_bytes()
+        here = hashlib.md5(content).hexdigest()
+        if here == md5:
+            store.keep(md5, content)
+            return False
+        if not store.place(here).exists():
+            raise InputError(f"{path} differs from what dvc.lock names and is nowhere else: move it away, then pull again")
+    store.keep(md5, store.read(md5))
+    try:
+        with replacing(path) as partial:
+            store.link(md5, partial)
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-        raise InputError(f"{file.path} cannot be written ({error.strerror}): move away what is in its place") from None
+        raise InputError(f"{path} cannot be written ({error.strerror}): move away what is in its place") from None
     return True
+
+
+def bring_all(store: Store, path: Path, md5: str) -> Iterator[bool]:
+    """What `bring` says of every file of an output, a file or a folder."""
+    if not md5.endswith(".dir"):
+        yield bring(store, path, md5)
+        return
+    listing = store.read(md5)
+    for entry in json.loads(listing):
+        yield bring(store, path / entry["relpath"], entry["md5"])
+    store.keep(md5, listing)  # last: DVC takes the files of a listing that it has to be there
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -112,11 +167,11 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = {path: md5 for benchmark in benchmarks for path, md5 in outputs(lock, benchmark).items()}
     brought, count, lacking = 0, 0, []
     with opened(Path()) as repo, alone(), tqdm(wanted.items(), unit="output", leave=False, disable=None) as bar:
-        remote = Remote(repo)
+        store = Store(repo)
         for path, md5 in bar:
             try:
-                for file in remote.files(path, md5):
-                    brought += bring(remote, file)
+                for new in bring_all(store, Path(path), md5):
+                    brought += new
                     count += 1
             except MissingError:
                 lacking.append(path)

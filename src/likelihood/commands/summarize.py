@@ -4,7 +4,8 @@ Reads the finished experiments that derive from the last commit, and that commit
 Those that agree in every parameter but `seed` form one group and one Markdown table: mean bits/dim (of binarised images in their
 own bits/dim) of the in-set's test images and of each out-set, and AUROC of −log p, by model. The deviation is the sample's (n −
 1); experiments with equal parameters count once. A line above each table says in which parameters its group differs from the
-others.
+others. What was run without the stage `check`, as `dvc exp run --single-item` does, has old numbers beside new parameters, and is
+left out.
 """
 
 import argparse
@@ -41,9 +42,8 @@ def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 def measured(commit: str) -> bool:
     """Whether the results of a commit are those of its own parameters, by its dvc.lock."""
     with contextlib.suppress(InputError):  # without a dvc.lock there are none
-        lock = loads_yaml(audit.output("git", "show", f"{commit}:./dvc.lock", folder=Path()))[
-            "stages"
-        ]  # numbers as DVC reads them
+        text = audit.output("git", "show", f"{commit}:./dvc.lock", folder=Path())
+        lock = loads_yaml(text)["stages"]  # numbers as DVC reads them
         values = dvc.api.params_show("params.yaml", rev=commit)
         evaluated = all(f"evaluate@{name}" in lock for name in values["run"])
         return evaluated and lock["check"]["params"]["params.yaml"] == values
@@ -54,7 +54,7 @@ def finished() -> list[str]:
     """Revisions with results: the last commit, then its finished experiments; InputError when there are none of these."""
     rows = [row for row in dvc.api.exp_show() if row["rev"] != "workspace"]
     commits = [row["rev"] for row in rows if row["typ"] == "baseline"]
-    done = [row["rev"] for row in rows if row["typ"] != "baseline" and row["State"] in ("Success", None)]
+    done = {row["rev"]: row["Experiment"] for row in rows if row["typ"] != "baseline" and row["State"] in ("Success", None)}
     if not done:
         raise InputError(
             "no finished experiment derives from the last commit: queue some, e.g. `dvc exp run --queue -S seed=0,1,2`, and start"
@@ -63,7 +63,14 @@ def finished() -> list[str]:
     own = [commit for commit in commits if measured(commit)]
     if len(own) < len(commits):
         stage.say("note: the last commit has no results of its own parameters, and is left out")
-    return own + done
+    kept = [revision for revision in done if measured(revision)]
+    others = [name or revision for revision, name in done.items() if revision not in kept]
+    if others:
+        why = "whose numbers are not those of their parameters (--single-item and --downstream skip the stage `check`)"
+        if not kept:
+            raise InputError(f"there are only experiments {why}: run them without these options")
+        stage.say(f"note: left out are experiments {why}: {', '.join(others)}")
+    return own + kept
 
 
 def collect(revisions: list[str]) -> dict[Settings, dict[int, dict[str, Any]]]:
