@@ -175,6 +175,7 @@ def test_the_same_statistics_give_the_same_bytes_and_no_other_files(project):
         evaluate.main()
         runs.append({file: (project / file).read_bytes() for file in set(files(project)) - before})
     assert runs[0] == runs[1]
-    kept = ["metrics/toy/ood/metrics.json", "metrics/toy/ood/codecs.json", "metrics/scores/toy.csv"]
+    kept = ["metrics/toy/ood/metrics.json", "metrics/toy/ood/codecs.json", "metrics/scores/toy.csv", "metrics/detectors/toy.csv"]
+    kept += [f"data/detectors/toy/{name}" for name in ("reference.parquet", "calibration.parquet", "detector.json")]
     tables = ["auroc.csv", "histogram.csv", "likelihoods.parquet", *(f"roc_{model}.csv" for model in MODELS)]
     assert set(runs[0]) == {*kept, *(f"plots/toy/tables/{table}" for table in tables)}

@@ -23,6 +23,7 @@ const see = {
   samples: "From left to right a model learns. A VAE shows the means of its pixels, as is usual, and once drawn pixels.",
   curves: "Training and validation images lie on nearly the same curve where a model does not learn its images by heart.",
   "samples/likelihoods": "If the curve of a foreign set lies to the left even of the model’s own samples, the model finds it likelier than what it draws itself.",
+  overview: "One row per score, with the model that it does best with; one column per pair of sets. Blue tells them apart; red finds the foreign images more normal than the model’s own.",
   scores: "One row per score, one column per pair of sets. Blue tells them apart; red finds the foreign images more normal than the model’s own.",
   missed: "By the score of a single image that is best on development pairs. Foreign images on the left that are less outlying than some test images are what a detector misses; test images on the right are its false alarms.",
   ratio: "The likelihood ratio is the sum over the last map of each image. Red is what the model itself expects less than the other: the ratio finds an image foreign by its red pixels.",
@@ -65,7 +66,8 @@ for (const picture of document.querySelectorAll("main img")) {
   const found = path.match(/^plots\/(.*)\/(.*)\.png$/);
   if (!found) continue;
   const of = found[1].replace(/\/(claims|figures|contact)$/, "");
-  label.textContent = `${of === "scores" ? "every score on every pair of sets" : `${of}: ${found[2]}`} (${label.textContent})`;
+  const map = {overview: "each score of single images with its best model", scores: "every score on every pair of sets"}[found[2]];
+  label.textContent = `${of === "scores" ? map : `${of}: ${found[2]}`} (${label.textContent})`;
   picture.alt = label.textContent;
   const meaning = see[`${found[1].split("/").pop()}/${found[2]}`] ?? see[found[2]];
   if (!meaning || picture.parentElement.previousElementSibling?.querySelector("img")) continue;  // once, where revisions are compared
