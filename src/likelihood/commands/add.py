@@ -259,7 +259,7 @@ def add(name: str, source: Path, asked: str | None, link: bool) -> int:
     for section in ("own", "benchmarks"):
         print(f"{params.FILE}, {section}: {name}: {entries.flow(after[section][name])}")
     print(f"To train a detector{takes}:")
-    print(f"  dvc exp run -S 'run=[{entries.word(name)}]'{option}")
+    print(f"  dvc exp run -S 'run=[{name}]'{option}")
     return 0
 
 

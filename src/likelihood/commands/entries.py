@@ -27,19 +27,13 @@ STEP = 2  # columns, by which DVC indents
 BREAK = re.compile(r"\r?\n|\Z")
 
 
-def word(name: str) -> str:
-    """A name as YAML, and the command line of DVC, take for a text: in quotes where it could be a number or a truth."""
-    plain = re.match("[a-z]", name) and name not in ("inf", "nan") and yaml.safe_load(name) == name
-    return name if plain else json.dumps(name)
-
-
 def flow(value: Any) -> str:  # noqa: ANN401
-    """Nested values in one line."""
+    """Nested values in one line; names need no quotes (settings/checks.py)."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{word(key)}: {flow(each)}' for key, each in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {flow(each)}' for key, each in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(flow, value))}]"
-    return word(value) if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def added(text: str, section: str, name: str, content: dict[str, Any]) -> str:
@@ -49,15 +43,15 @@ def added(text: str, section: str, name: str, content: dict[str, Any]) -> str:
     separator = f",{newline}{STEP * ' '}"
     if node.flow_style and text[key.end_mark.index : node.end_mark.index] != ": {}":  # with entries, or written in another way
         place = _end(node.value[-1][1]) if node.value else node.end_mark.index - 1
-        return _with(text, place, f"{separator if node.value else ''}{word(name)}: {flow(content)}")
+        return _with(text, place, f"{separator if node.value else ''}{name}: {flow(content)}")
     if node.flow_style:
         text, end, indent = text[: key.end_mark.index + 1] + text[node.end_mark.index :], key.end_mark.index + 1, STEP
     else:
         end, indent = _end(node.value[-1][1]), node.value[0][0].start_mark.column
-    lines = [f"{indent * ' '}{word(name)}: {flow(content)}"]
+    lines = [f"{indent * ' '}{name}: {flow(content)}"]
     if len(lines[0]) > WIDTH:
         inner = (indent + STEP) * " "
-        lines = [f"{indent * ' '}{word(name)}:", *(f"{inner}{each}: {flow(value)}" for each, value in content.items())]
+        lines = [f"{indent * ' '}{name}:", *(f"{inner}{each}: {flow(value)}" for each, value in content.items())]
     return _with(text, _line_end(text, end), "".join(newline + line for line in lines))
 
 
