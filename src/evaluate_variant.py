@@ -41,8 +41,6 @@ from likelihood.evaluation.results import DIGITS, Compared
 from likelihood.figures import benchmark as figures
 from likelihood.figures.maps import Maps, Model, maps
 from likelihood.figures.titles import kind, model_title
-from likelihood.maps.places import has_places, maps_of
-from likelihood.models.shared import checkpoint
 
 INTERVAL = ("auroc_low", "auroc_high")
 
@@ -115,6 +113,9 @@ def ratio(benchmark: str, variant: str, family: str, entry: dict[str, Any], fact
 
     There is none where the variant does not say where in an image its likelihood arises.
     """
+    from likelihood.maps.places import has_places, maps_of  # only here: what has no ratio needs no PyTorch
+    from likelihood.models.shared import checkpoint
+
     model = checkpoint.load(Path("data/models") / benchmark / variant / "best.safetensors")[1]
     if not has_places(model):
         return {}

@@ -29,7 +29,7 @@ TRAININGS = {f"train_{family}" for family in FAMILIES}
 # A package imports those before it, and itself.
 LAYERS = ["common", "data", "models", "settings", "training", "statistics", "maps", "analyses", "scores", "figures", "evaluation"]
 LAYERS += ["detection", "docs", "commands", "cli"]
-TORCHLESS = ["check", "download", "preprocess", "evaluate", "evaluate_analysis", "plot", "rank"]
+TORCHLESS = ["check", "download", "preprocess", "evaluate", "evaluate_variant", "evaluate_analysis", "plot", "rank"]
 NETWORKS = {"train.py", "score.py", "analyse.py", "map.py", "evaluate_variant.py"}  # import a family by its name
 
 

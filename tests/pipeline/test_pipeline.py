@@ -111,6 +111,7 @@ def test_a_variant_has_weights_curves_metrics_figures_and_a_detector_of_its_own(
         drawn = {"likelihoods.png", "curves.png", "samples.png", *(["ratio.png"] if same_unit else [])}
         assert {path.name for path in (folder / "plots/mnist_5k" / variant).iterdir()} == drawn
     assert (folder / "data/models/mnist_5k/glow_seeds/seed_7/best.safetensors").is_file()
+    assert not (folder / "plots/mnist_5k/glow_seeds/ratio.png").exists()
     curved = json.loads(clone.read("metrics/scores/mnist_5k/glow_additive/curvature.json"))
     assert curved["std_of_ladj"] < 1e-3
     assert set(curved["gaps"]) == {"noise", "constant"}
