@@ -255,7 +255,13 @@ class Claim(NamedTuple):
     files: str
 
 
-FIGURES = ("split", "constants", "contrast", "training", "entropy")
+FIGURES = {
+    "split": "The parts of log p under a Glow",
+    "constants": "Bits/dim of constant images by grey level",
+    "contrast": "Bits/dim by contrast",
+    "training": "Bits/dim by epoch",
+    "entropy": "Bits/dim against compressed size",
+}
 METRICS, EXPLAINED = "metrics/<benchmark>/ood/metrics.json", "metrics/scores/<benchmark>/claims/explain.json"
 DISSECTED = "metrics/scores/<benchmark>/claims/<model>.csv"
 CLAIMS = (
@@ -342,7 +348,9 @@ def page(results: Results) -> str:
     for benchmark in results.entries:
         names = [name for name in FIGURES if Path(f"plots/{benchmark}/claims/{name}.png").exists()]
         if names:
-            pictures = "\n\n".join(f"![{name}](../plots/{benchmark}/claims/{name}.png)" for name in names)
+            pictures = "\n\n".join(
+                f"{FIGURES[name]}:\n\n![{FIGURES[name]}](../plots/{benchmark}/claims/{name}.png)" for name in names
+            )
             parts.append(f"## Figures of {benchmark}\n\n{pictures}")
     changed = rounding(results).abs().max().fillna(0.0)
     head = (
@@ -350,7 +358,7 @@ def page(results: Results) -> str:
         " reproduced when every benchmark and model with the numbers for it shows it, partly reproduced when only some do. AUROC"
         " is that of −log p or of the score named; below 0.5, foreign images look more normal than test images. The claims on"
         " training and contrast take `claims.images` images per set, fewer than the others. That on training takes snapshots with"
-        " weights in 8 bits; where one is of the best epoch, whose weights are known in 16, this changes bits/dim by up to"
+        " weights in 8 bits; for the best epoch, against its weights in 16 bits, this changes bits/dim by up to"
         f" {changed['mean']:.3f} and AUROC by up to {changed['auroc']:.3f}. Written by `likelihood docs` from `metrics/`."
     )
     return "\n\n".join([head, overview(results, ""), *parts]) + "\n"

@@ -196,7 +196,7 @@ def detecting_table(results: dict[str, Any]) -> str:
     rows = [
         ("seconds to the first verdict, one picture", f"{results['first_seconds']:.1f}"),
         ("memory then", f"{results['first_megabytes']:,} MB"),
-        ("of which a Python has that has only imported PyTorch", f"{results['torch_megabytes']:,} MB"),
+        ("of which the import of PyTorch takes alone", f"{results['torch_megabytes']:,} MB"),
         (f"pictures per second, of {results['files']:,}", f"{results['pictures_per_second']:,}"),
         ("their speed over that of models and codecs alone", f"{ratio:.2f} [{least:.2f}, {greatest:.2f}]"),
         *((f"memory, {int(count):,} pictures", f"{value:,} MB") for count, value in results["megabytes"].items()),
