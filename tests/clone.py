@@ -156,8 +156,8 @@ class Clone(Workspace):
 
     def __init__(self, folder):
         super().__init__(folder)
-        files = git("ls-files", "--cached", "--others", "--exclude-standard").splitlines()
-        for file in files:
+        files = git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+        for file in filter(None, files):
             if (ROOT / file).is_file() and not file.startswith(("metrics/", "plots/", "shipped/")) and file != "dvc.lock":
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / file, folder / file)

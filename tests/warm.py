@@ -105,7 +105,9 @@ def run(there: socket.socket, python: str) -> None:
     head, streams, _, _ = socket.recv_fds(there, 8, 3)
     length, request = int.from_bytes(head, "big"), b""
     while len(request) < length:
-        request += there.recv(length - len(request))
+        if not (part := there.recv(length - len(request))):
+            os._exit(1)  # whoever asked has ended
+        request += part
     arguments, folder, environment = json.loads(request)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -138,6 +140,9 @@ def run(there: socket.socket, python: str) -> None:
             runpy.run_path(os.path.abspath(arguments[0]), run_name="__main__")  # as Python itself names it
     except SystemExit as ended:
         status = ended.code or 0
+        if not isinstance(status, int):
+            print(status, file=sys.stderr)
+            status = 1
     except BaseException:  # as Python itself says it
         sys.excepthook(*sys.exc_info())
         status = 1

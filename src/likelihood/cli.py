@@ -64,10 +64,22 @@ def which(command: argparse.ArgumentParser, fdr: bool = False) -> None:
         flags.add_argument("--fdr", type=float, help="instead, share of the flagged that may be false alarms, on average")
 
 
+class Version(argparse.Action):
+    """Print the version; its import takes longer than a help."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """End with status 0."""
+        import importlib.metadata
+
+        print(f"{parser.prog} {importlib.metadata.version('likelihood')}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments of all commands."""
     form = argparse.RawDescriptionHelpFormatter
     main = argparse.ArgumentParser("likelihood", description=__doc__.splitlines()[0], epilog=example("likelihood detect --help"))
+    main.add_argument("--version", action=Version, nargs=0, help="print the version of this package")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, text: str, ending: str, more: str = "") -> argparse.ArgumentParser:

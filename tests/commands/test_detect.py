@@ -83,6 +83,9 @@ def test_images_are_flagged_by_discoveries_or_in_groups(small, pictures, tmp_pat
     assert [line.split()[2] for line in lines] == [str(number // 5) for number in range(23)], "what is skipped is in no group"
     assert all(line.startswith("FLAGGED  group ") and " p 0.0" in line for line in lines)
     assert "23 of 23 images flagged by glow.code_kde in groups of 5, at a rate of false alarms of 0.05; 1 skipped" in done.stderr
+    assert "the last group" not in done.stderr, "3 can be flagged"
+    done = detect(small, *BENCHMARK, *ONE, "--group", "22", "--rate", "0.001", many)
+    assert "note: the last group has only 1, too few to be flagged at 0.001" in done.stderr
 
 
 def test_a_csv_and_a_json_file_hold_everything_and_one_model_may_be_enough(small, pictures, tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from likelihood.common.errors import InputError
@@ -62,6 +63,7 @@ def test_a_table_of_one_score_is_a_part_of_that_of_all(small, detector):
     x = digits(small, "test")[:3]
     some, every = detector.table(x, [detector.score]), detector.table(x)
     pd.testing.assert_frame_equal(some, every[list(some)])
+    pd.testing.assert_frame_equal(some, detector.table(x, detector.score))
     assert [name for name in some if not name.endswith(".bits_per_dim")] == [detector.score, f"{detector.score}.p"]
 
 
@@ -91,6 +93,7 @@ def test_what_is_missing_is_named(small, tmp_path):
         ("benchmarks:", "has no benchmarks, so it is of another project"),
         ("benchmarks: {mine: }", "benchmark mine has no in-set: run `dvc repro check`"),
         ("benchmarks: {mine: {out: [noise]}}", "benchmark mine has no in-set"),
+        ("benchmarks: {2024: {in: mnist}}", "a benchmark is named 2024: run `dvc repro check`"),
     ):
         (tmp_path / "params.yaml").write_text(text)
         with pytest.raises(InputError, match=message):
@@ -117,6 +120,21 @@ def test_what_is_calibrated_holds_no_image(small):
         pd.read_parquet(folder / "calibration.parquet").columns
     )
     assert table["flagged"].between(0, 1).all()
+
+
+def test_a_detector_is_refused_where_its_model_was_trained_or_scored_again_since(committed, tmp_path):
+    shutil.copytree(committed, tmp_path / "here")
+    lock = yaml.safe_load((committed / "dvc.lock").read_text())
+    scored = lock["stages"]["score_in@fashion_mnist-glow"]
+    scored["outs"][0]["md5"] = "0" * 32 + ".dir"
+    (tmp_path / "here/dvc.lock").write_text(yaml.safe_dump(lock))
+    message = r"data/scores/fashion_mnist/in/glow is not what .*data/detectors/fashion_mnist was calibrated with: run `dvc"
+    with pytest.raises(InputError, match=message):
+        Detector.load(tmp_path / "here", "fashion_mnist")
+    Detector.load(tmp_path / "here", "fashion_mnist", "vae")  # which is what it was
+    del lock["stages"]["score_in@fashion_mnist-glow"]
+    (tmp_path / "here/dvc.lock").write_text(yaml.safe_dump(lock))
+    Detector.load(tmp_path / "here", "fashion_mnist")  # nothing is known of it
 
 
 # The calls of scikit-learn, on the committed detector.
@@ -150,6 +168,8 @@ def test_a_wrong_rate_is_said_before_an_image_is_read(glow):
     for call in (glow.predict, glow.decision_function):
         with pytest.raises(InputError, match="the rate is 1e-09; "):
             call(endless(), rate=1e-9)
+        with pytest.raises(InputError, match=r"the rate is 1e-310; \d+ calibration images cannot resolve rates below 0\.001$"):
+            call(endless(), rate=1e-310)
 
 
 @pytest.mark.slow
@@ -235,6 +255,8 @@ def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):
     (tmp_path / "text.png").write_text("x")
     Image.fromarray(x[0, 0]).save(tmp_path / "two.tiff", save_all=True, append_images=[Image.fromarray(x[1, 0])])
     for images, message in (
+        ([[x[0], x[1]], [x[2], x[3]]], r"only the first would be taken: give numpy\.stack\(batch\)"),
+        (np.array(3, np.uint8), r"the images are uint8 of shape \(\)"),
         (x / 255, r"the images are float64 of shape \(7, 1, 28, 28\); they must be uint8, 0 to 255, of shape \(N, 1, 28, 28\)"),
         (x.transpose(0, 2, 3, 1), r"they must be uint8, 0 to 255, of shape"),
         (x[0, 0], "the images are uint8 of shape"),

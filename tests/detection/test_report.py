@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -260,6 +261,20 @@ def test_a_folder_of_maps_has_an_array_and_a_picture_for_every_image_and_model(t
     assert nats.dtype == np.float32
     np.testing.assert_allclose(nats.sum(), -8 * np.log(2) * 30, rtol=1e-6)
     assert np.asarray(Image.open(tmp_path / "maps/00000_sh_irt.png.vae.png", formats=["PNG"])).min() == 255
+
+
+def test_maps_that_a_limit_cuts_short_are_no_folder(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+    try:
+        with (
+            pytest.raises(InputError, match=r"maps cannot be written \(File too large\): change that"),
+            Maps(tmp_path / "maps") as maps,
+        ):
+            maps.add(batch([0.1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert files(tmp_path) == []
 
 
 def test_maps_never_take_the_place_of_anything(tmp_path):

@@ -109,6 +109,8 @@ def test_findings_come_from_the_results_and_tell_what_holds(results):
     assert holds(claims.entropy(results)) == [True] * 3
     (one,) = claims.ensemble(results)
     assert one.text == "Fashion-MNIST → MNIST, Glow: AUROC of the ensemble 0.090, of 3 seeds 0.100 ± 0.010"
+    older = results._replace(scores=results.scores.query("score != 'ensemble'"))
+    assert list(claims.ensemble(older)) == [], "seeds whose ensemble was not measured yet"
 
 
 def test_a_benchmark_without_noise_says_nothing_of_noise(results):

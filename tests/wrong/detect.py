@@ -5,6 +5,8 @@ import os
 import struct
 
 import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from tests.wrong.project import BENCHMARK
 
@@ -99,6 +101,16 @@ def watch_no_folder(project):
 
 def watch_alarm(project):
     project.likelihood("watch", *BENCHMARK, "--alarm", "0", "data/own")
+
+
+def detector_of_another_run(project):
+    path = project.folder / "data/models/mnist_5k/glow/best.safetensors"
+    with safe_open(path, "np") as file:
+        weights, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    path.unlink()  # it may be a link to the cache
+    name = next(name for name, each in weights.items() if each.dtype.kind == "f")
+    save_file(weights | {name: weights[name] + 1}, path, metadata)
+    project.detect()
 
 
 def missing_detector(project):

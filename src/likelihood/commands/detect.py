@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # PyTorch takes seconds: it is imported once all that can be 
 
 FLAGGED = 1
 MOST = 0.5  # of the pictures: from there on a warning is due
+LARGEST = 10_000  # images of a group: all are in memory, and thousands of sets of as many are drawn before the first
 
 
 class Named(NamedTuple):
@@ -229,8 +230,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Look at all images; the exit status."""
     fraction("--rate", arguments.rate)
     fraction("--fdr", arguments.fdr)
-    if arguments.group is not None and arguments.group < 2:
-        raise InputError(f"--group is {arguments.group}: it must be at least 2")
+    if arguments.group is not None and not 2 <= arguments.group <= LARGEST:
+        raise InputError(f"--group is {arguments.group}: it must be from 2 to {LARGEST:,}")
     if arguments.group is not None and arguments.fdr is not None:
         raise InputError("--fdr is for single images: with --group, use --rate")
     for name, path in (("--output", arguments.output), ("--report", arguments.report)):
@@ -264,6 +265,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"warning: {sentence}", file=sys.stderr)
     if arguments.fdr and not seen.flagged and (least := decisions.fewest(seen.images, detector.least_rate(), arguments.fdr)) > 1:
         print(f"note: of {seen.images} images none is flagged unless {least} have the smallest p possible", file=sys.stderr)
+    if isinstance(decision, decisions.Group) and (last := seen.images % group):
+        least = decisions.least_group_rate(last, len(detector.levels))
+        if least > decision.rate:
+            print(f"note: the last group has only {last}, too few to be flagged at {decision.rate:g}", file=sys.stderr)
     flagged = f"{seen.flagged} of {seen.images} images flagged by {detector.score}"
     print(f"{flagged} {decision.said}; {seen.skipped} skipped", file=sys.stderr)
     return FAILED if seen.skipped else FLAGGED if seen.flagged else 0

@@ -6,6 +6,7 @@ With --check nothing is written; the exit status says whether the pages are up t
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,15 @@ def _replaced(text: str, name: str, block: str, path: Path) -> str:
 
 def measured(name: str) -> dict[str, Any]:
     """The contents of bench/<name>.json."""
-    return json.loads((BENCH / f"{name}.json").read_text(encoding="utf-8"))
+    return contents(BENCH / f"{name}.json", "`make bench`")
+
+
+def contents(path: Path, command: str) -> dict[str, Any]:
+    """What a file of JSON holds; InputError, naming the command that writes it, where it is missing."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is not here: run {command}, or `git checkout` to get it back") from None
 
 
 def committed(values: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -185,8 +194,7 @@ def of_samples(entries: dict[str, Any]) -> list[tuple[str, pd.DataFrame]]:
 def plots_page() -> str:
     """The page of `dvc plots show`: page.html with the files that it names, and the benchmarks that are always shown."""
     text = (PAGE / "page.html").read_text(encoding="utf-8")
-    for part in (path for path in PAGE.iterdir() if path.name != "page.html"):
-        text = text.replace(f"[[{part.name}]]\n", part.read_text(encoding="utf-8"))
+    text = re.sub(r"\[\[([\w.-]+)\]\]\n", lambda part: (PAGE / part[1]).read_text(encoding="utf-8"), text)
     shown = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["plots"]
     figures = (entry.split("/") for entry in shown if isinstance(entry, str) and "/figures" in entry)
     return text.replace("[[always]]", "|".join(benchmark for _, benchmark, *_ in figures))
@@ -197,7 +205,7 @@ def pages() -> dict[Path, str]:
     values = checks.load()
     results, of_variants = committed(values), variants(values)
     scored = timed(ranked(values))
-    ranking = json.loads(Path("metrics/ranking.json").read_text(encoding="utf-8"))
+    ranking = contents(Path("metrics/ranking.json"), "`dvc repro rank`")
     seeds, entries = scorepage.over_seeds(Path("metrics/scores")), values["benchmarks"]
     bits = scorepage.over_seeds(Path("metrics/scores"), "likelihoods")
     summaries = {name: summary for name, (_, summary) in results.items()}
@@ -248,10 +256,12 @@ def pages() -> dict[Path, str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the pages, or say whether they are up to date; the exit status."""
-    for path, new in pages().items():
-        if not arguments.check:
-            entries.put(path, new.encode())
-        elif not path.exists() or new != path.read_text(encoding="utf-8"):
-            stage.say(f"{path} does not match metrics/ and bench/: run `likelihood docs`")
-            return 1
-    return 0
+    if not arguments.check:
+        with entries.alone():
+            for path, new in pages().items():
+                entries.put(path, new.encode())
+        return 0
+    old = [path for path, new in pages().items() if not path.exists() or new != path.read_text(encoding="utf-8")]
+    for path in old:
+        stage.say(f"{path} does not match metrics/ and bench/: run `likelihood docs`")
+    return int(bool(old))

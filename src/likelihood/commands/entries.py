@@ -80,7 +80,8 @@ def alone() -> Iterator[None]:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError("another `likelihood add`, `remove` or `pull` is at work in this folder: wait for it") from None
+            others = "`likelihood add`, `remove`, `pull`, `merge` or `docs`"
+            raise InputError(f"another {others} is at work in this folder: wait for it") from None
         except OSError:
             pass  # a file system that knows no locks
         yield

@@ -13,7 +13,7 @@ from dvc.exceptions import DvcException
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from likelihood.commands import audit
-from likelihood.commands.entries import put
+from likelihood.commands.entries import alone, put
 from likelihood.common.errors import InputError
 
 LOCK = Path("dvc.lock")
@@ -65,7 +65,8 @@ def run(_arguments: argparse.Namespace) -> int:
     found = sides(Path())
     ours, theirs = (found[name]["stages"] for name in ("ours", "theirs"))
     cells, both = united(found["base"]["stages"], ours, theirs)
-    put(LOCK, dumps_yaml({**found["ours"], "stages": cells}).encode())
+    with alone():
+        put(LOCK, dumps_yaml({**found["ours"], "stages": cells}).encode())
     taken = sum(cells.get(name) != ours.get(name) for name in ours.keys() | theirs.keys())
     print(f"{LOCK}: {len(cells)} cells, {taken} of them as the other branch has them")
     for name in both:

@@ -11,8 +11,9 @@ has the mean 1, and M is a martingale that starts at 1; so, by Ville's inequalit
 
     P(M_t ≥ 1 / α for any t) ≤ α
 
-for a stream of any length. The alarm is raised when M reaches 1 / α. The p of evaluation/calibration.py would not do: they lie on
-a grid, and all compare with the same n images, whose chance deviations a long stream would find and take for drift.
+for a stream of any length, that of one call: the next begins with 1 again. The alarm is raised when M reaches 1 / α. The p of
+evaluation/calibration.py would not do: they lie on a grid, and all compare with the same n images, whose chance deviations a long
+stream would find and take for drift.
 
 M is what has become of a capital of 1 that is put on bets [1, 3]. The share 1 / (τ (τ + 1)) bets from image τ on that p are small
 more often than they should be; what still waits is 1 / (t + 1), so a drift that begins late is found as well. As f_ε falls, M is
@@ -65,7 +66,7 @@ class Arrivals:
 
     def present(self) -> dict[str, Stamp]:
         """The files that hold something now, those that `pictures.files` finds; a full folder is looked at again and again."""
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):  # false as well where a network's disk is gone
             raise InputError(f"{shown(self.folder)} is not a folder: name one that is watched while pictures arrive in it")
         found, todo = {}, [str(self.folder)]
         while todo:

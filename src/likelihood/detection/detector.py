@@ -15,6 +15,7 @@ References:
 
 import contextlib
 import copy
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from safetensors import SafetensorError
 
 from likelihood.common import counts, images, params
@@ -42,6 +44,8 @@ from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import complexity
 
 BATCH = 200  # images per table
+TINY = 1e-9  # rates below it take more images than there are: how many is not computed
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C library reads a dvc.lock ten times as fast
 Images = np.ndarray | torch.Tensor | str | os.PathLike[str] | Iterable[Any]
 
 
@@ -190,7 +194,7 @@ class Detector:
     def _of_benchmark(cls, root: Path, benchmark: str, chosen: list[str]) -> "Detector":
         """The detector of a benchmark."""
         trained_on = declared(root, benchmark)["in"]
-        variant = next((name for name in params.load(root / params.FILE)["variants"] if [name] == chosen), None)
+        variant = next((name for name in params.load(root / params.FILE).get("variants") or () if [name] == chosen), None)
         folder = root / "data" / "detectors" / (f"{benchmark}.{variant}" if variant else benchmark)
         with _reading(folder, benchmark, variant):
             facts = json.loads((folder / archive.FACTS).read_text(encoding="utf-8"))
@@ -207,6 +211,7 @@ class Detector:
             parts = {name: (folder / name).read_bytes() for name in (REFERENCE, LEVELS)}
         weights = {model: root / "data" / "models" / benchmark / model / "best.safetensors" for model in chosen}
         found.models = {model: checkpoint.load(path)[1] for model, path in weights.items()}
+        _same_run(root, folder, weights)
         parts |= {archive.WEIGHTS.format(model): path.read_bytes() for model, path in weights.items()}
         found.members = archive.complete(parts, {"trained_on": trained_on, **facts})
         return found
@@ -289,11 +294,11 @@ class Detector:
 
         Arguments:
             x: the images.
-            scores: those of `names` that are wanted; all by default.
+            scores: those of `names` that are wanted, or the name of one; all by default.
 
         Raises InputError also for a score that there is not.
         """
-        wanted = self.names if scores is None else list(scores)
+        wanted = self.names if scores is None else [scores] if isinstance(scores, str) else list(scores)
         for name in wanted:
             self._known(name)
         return pd.concat([self._table(batch, wanted) for batch in batches(x, self.shape)], ignore_index=True)
@@ -303,7 +308,7 @@ class Detector:
         if (least := self.least_rate()) <= rate:
             return ""
         reason = f"{len(self.calibration.levels)} calibration images cannot resolve rates below {counts.rounded_up(least)}"
-        return f"{reason}, and {rate:g} takes {counts.for_rate(rate)} held-out images"
+        return f"{reason}, and {rate:g} takes {counts.for_rate(rate)} held-out images" if rate >= TINY else reason
 
     def _threshold(self, rate: float) -> float:
         """The level above which a score is flagged at a rate."""
@@ -381,6 +386,33 @@ def _reading(folder: Path, benchmark: str, variant: str | None) -> Iterator[None
         raise InputError(f"{shown(folder)} is damaged ({reason}): delete it and run `dvc checkout` or `dvc repro`") from None
 
 
+def _same_run(root: Path, folder: Path, weights: dict[str, Path]) -> None:
+    """InputError where dvc.lock says that a detector was calibrated with other weights, or other scores, than there are now.
+
+    It is so after a run that ended between a training and the calibration, or a `git checkout` without `dvc checkout`: every p
+    would be wrong. Of a variant, whose weights are one of several files of an output, dvc.lock is compared with itself.
+    """
+    lock = root / "dvc.lock"
+    if not lock.exists():
+        return
+    stages = (yaml.load(lock.read_text(encoding="utf-8"), _Loader) or {}).get("stages", {}).values()
+    made = {out["path"]: (out.get("md5"), entry.get("deps", [])) for entry in stages for out in entry.get("outs", [])}
+    here = {path: path.relative_to(root).as_posix() for path in weights.values()}
+    md5 = {path: content for path, (content, _) in made.items()}
+    md5 |= {name: hashlib.md5(path.read_bytes()).hexdigest() for path, name in here.items() if name in made and path.exists()}
+    todo, seen = [folder.relative_to(root).as_posix()], set(here.values())
+    while todo:
+        for dep in made.get(todo.pop(), (None, []))[1]:
+            path = dep["path"]
+            if not path.startswith(("data/models/", "data/scores/")) or not set(weights) & set(path.split("/")):
+                continue
+            if md5.get(path, dep["md5"]) != dep["md5"]:
+                raise InputError(f"{path} is not what {shown(folder)} was calibrated with: run `dvc checkout`, or `dvc repro`")
+            if path not in seen:
+                seen.add(path)
+                todo.append(path)
+
+
 def statistics(network: LikelihoodModel, x: np.ndarray, draws: int) -> pd.DataFrame:
     """Statistics of uint8 images x (N, C, H, W) under a network, in nats, a row per image."""
     step = network.core_batch
@@ -401,7 +433,11 @@ def batches(x: Images, shape: Shape) -> Iterator[np.ndarray]:
             yield _read(paths, shape)
             paths = []
         if not is_path:
-            pixels = _checked(each[0] if isinstance(each, tuple | list) and each else each, shape)
+            first = each[0] if isinstance(each, tuple | list) and each else each
+            shapes = [getattr(other, "shape", None) for other in each[1:]] if first is not each else []
+            if len(getattr(first, "shape", ())) == 3 and first.shape in shapes:
+                raise InputError("a batch is a list of images, of which only the first would be taken: give numpy.stack(batch)")
+            pixels = _checked(first, shape)
             yield from (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
         given = True
     if paths:
@@ -432,7 +468,7 @@ def _pixels(x: np.ndarray | torch.Tensor) -> np.ndarray:
 def _checked(x: np.ndarray | torch.Tensor, shape: Shape) -> np.ndarray:
     """A batch as (N, C, H, W). Raises InputError where it does not fit."""
     pixels = _pixels(x)
-    if pixels.dtype != np.uint8 or not len(pixels) or pixels.shape[1:] != shape:
+    if pixels.dtype != np.uint8 or not pixels.size or pixels.shape[1:] != shape:
         raise InputError(
             f"the images are {pixels.dtype} of shape {np.shape(x)}; they must be uint8, 0 to 255, of shape"
             f" (N, {', '.join(map(str, shape))})"

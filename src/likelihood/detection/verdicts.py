@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from likelihood.common import params
+from likelihood.common import images, params
 from likelihood.common.errors import InputError
 from likelihood.common.units import Unit
 from likelihood.data.pictures import shown
@@ -52,6 +52,8 @@ def declared(root: Path, benchmark: str) -> dict[str, Any]:
             f"{shown(root / params.FILE)} has no benchmarks, so it is of another project:"
             " use the folder of a clone, or a detector's file"
         )
+    if named := [name for name in values["benchmarks"] if not isinstance(name, str)]:
+        raise InputError(f"{shown(root / params.FILE)}: a benchmark is named {named[0]!r}: run `dvc repro check`")
     entry = params.of_benchmark(values, benchmark)
     if not isinstance(entry, dict) or not isinstance(entry.get("in"), str):
         raise InputError(f"{shown(root / params.FILE)}: benchmark {benchmark} has no in-set: run `dvc repro check`")
@@ -273,7 +275,7 @@ class Maps:
             try:
                 for model, maps in found.items():
                     place = self.partial / f"{self.count:05d}_{stem}.{model}"
-                    np.save(place.with_name(f"{place.name}.npy"), maps[row].astype(np.float32))
+                    images.save(place.with_name(f"{place.name}.npy"), maps[row].astype(np.float32))
                     picture(maps[row], batch.pixels.shape[1], units[model]).save(place.with_name(f"{place.name}.png"))
             except OSError as error:
                 raise self.refusal(error) from None

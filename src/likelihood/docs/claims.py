@@ -173,7 +173,7 @@ def ensemble(results: Results) -> Iterator[Finding]:
     for benchmark, out in results.pairs():
         for model in MODELS:
             row = results.seeds.query("benchmark == @benchmark and model == @model and out == @out and score == 'log_prob'")
-            if len(row):
+            if len(row) and (benchmark, model, "ensemble", out) in cells.index:
                 (one,) = row.itertuples()
                 auroc = cells[benchmark, model, "ensemble", out]
                 text = (
