@@ -18,7 +18,7 @@ from likelihood import cli
 from likelihood.commands import add, entries
 from likelihood.common import counts, params
 from likelihood.common.errors import InputError
-from likelihood.data import own
+from likelihood.data import own, pictures
 from likelihood.detection import fit
 from tests.helpers import ROOT, files
 
@@ -549,3 +549,13 @@ def test_a_picture_counts_as_grey_as_the_models_would_see_it(tmp_path):
     for name, pixels, expected in (("a", levels, True), ("b", clear, True), ("c", clear[..., :3], False)):
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
         assert add.read(tmp_path / f"{name}.png").grey == expected
+
+
+def test_the_median_size_is_that_of_the_middle_one(tmp_path):
+    found = [add.Picture(tmp_path, side, side, "L", True, "PNG") for side in (9, 1, 3, 2, 5)]
+    assert add.summary(found, [], pictures.Alike())[0] == "sizes: 1×1 to 9×9, median 3×3"
+
+
+def test_no_more_than_half_is_proposed_to_be_held_out():
+    text, _ = add.rates(60, {"preprocess": {"validation_fraction": 0.1}, "score": {"images": 2000}})
+    assert "; preprocess.validation_fraction 0.5 resolves 0.077" in text  # 0.05 would take 37 of 48 images

@@ -98,3 +98,11 @@ def test_what_dvc_refuses_is_one_sentence_in_the_folder_of_before(tmp_path):
     with pytest.raises(InputError, match=r"^DVC cannot go on: '\./dvc\.yaml' validation failed"):
         audit.status(tmp_path)
     assert Path.cwd() == before
+
+
+def test_what_depends_on_an_old_stage_through_others_is_counted():
+    chain = {"a": (), "b": ("a",), "c": ("b",), "d": ("c", "x"), "other": ("x",)}
+    lock = {name: {"deps": [{"path": each} for each in deps], "outs": [{"path": name}]} for name, deps in chain.items()}
+    assert audit.dependent(lock, {"a"}) == {"b", "c", "d"}
+    assert audit.dependent(lock, {"a", "c"}) == {"b", "d"}
+    assert audit.dependent(lock, {"d"}) == set()

@@ -1,6 +1,7 @@
 """The documents: the overview has every natural pair, and of its further benchmarks what they change; links lead somewhere."""
 
 import re
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -88,3 +89,16 @@ def test_every_page_is_reached_from_readme():
             seen.add(page)
             todo += [(page.parent / place).resolve() for place, _ in LINK.findall(page.read_text()) if place.endswith(".md")]
     assert seen == set(PAGES)
+
+
+def test_a_page_that_is_old_or_not_there_sets_the_status_and_is_not_written_by_a_check(tmp_path, monkeypatch, capsys):
+    page, (check, write) = tmp_path / "page.md", (SimpleNamespace(check=check) for check in (True, False))
+    monkeypatch.setattr(docs, "pages", lambda: {page: "new\n"})
+    assert docs.run(check) == 1
+    assert not page.exists()
+    assert (docs.run(write), docs.run(check)) == (0, 0)
+    page.write_text("old\n")
+    capsys.readouterr()
+    assert docs.run(check) == 1
+    assert page.read_text() == "old\n"
+    assert capsys.readouterr().err == f"{page} does not match metrics/ and bench/: run `likelihood docs`\n"

@@ -143,3 +143,22 @@ def test_a_detector_is_asked_for_by_its_file_or_by_its_benchmark(tmp_path):
         done = subprocess.run([sys.executable, "-m", "likelihood.cli", "detect", *which, "x"], **settings)
         assert done.returncode == 2
         assert "--detector" in done.stderr
+
+
+def test_a_file_that_is_skipped_counts_for_more_than_an_image_that_is_flagged(exported, tmp_path, capsys):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)).save(tmp_path / "noise.png")
+    options = ("--detector", exported, "--model", "glow")
+    assert run(detect, *options, tmp_path) == detect.FLAGGED
+    (tmp_path / "text.png").write_text("no picture")
+    assert run(detect, *options, tmp_path) == detect.FAILED
+    assert capsys.readouterr().err.splitlines()[-1].startswith("1 of 1 images flagged by glow.code_kde")
+
+
+@pytest.mark.parametrize("group", [7, 200, 201])
+def test_a_batch_holds_whole_groups(exported, tmp_path, monkeypatch, group):
+    Image.new("L", (28, 28)).save(tmp_path / "black.png")
+    judged, sizes = detect.judged, []
+    monkeypatch.setattr(detect, "judged", lambda *arguments: sizes.append(arguments[3]) or judged(*arguments))
+    run(detect, "--detector", exported, "--model", "glow", "--group", group, tmp_path)
+    assert sizes[0] > 0
+    assert sizes[0] % group == 0

@@ -208,3 +208,16 @@ def test_the_clone_is_found_from_every_folder_also_of_another_project(tmp_path, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("benchmarks: {}\n")
     assert inspection.project() == Path()
+
+
+def test_what_half_of_the_pictures_were_is_warned_of():
+    seen = inspection.Seen({"resized": 0.5, "lossy": 0.51})
+    seen.add([inspection.Named(str(k), np.full((4, 4), k, np.uint8), "", True, True) for k in range(3)])
+    assert [sentence.partition(",")[0] for sentence in seen.warnings()] == ["of 3 images 3 had to be resized"]
+
+
+def test_a_picture_of_another_size_is_known_to_be_resized(tmp_path):
+    for name, size in (("a.png", (4, 3)), ("b.png", (3, 4)), ("c.png", (8, 6))):
+        Image.new("L", size).save(tmp_path / name)
+    found = [next(inspection.read(tmp_path / name, Shape(1, 3, 4))) for name in ("a.png", "b.png", "c.png")]
+    assert [image.resized for image in found] == [False, True, True]

@@ -208,3 +208,26 @@ def test_a_benchmark_of_which_nothing_is_shared_is_not_the_remote_s_fault(toy, c
     ):
         toy.pull()
     assert capsys.readouterr().out == ""
+
+
+def test_a_damaged_file_of_a_remote_is_not_taken(toy):
+    toy.output(MODEL, "shipped", a=b"weights")
+    Path("shipped/files/md5", md5(b"weights")[:2], md5(b"weights")[2:]).write_bytes(b"wrong")
+    with pytest.raises(InputError, match=r"of the remote is damaged: push it again from where it was made$"):
+        toy.pull()
+    assert not Path(MODEL).exists()
+    assert not cached(b"weights").exists()
+
+
+def test_other_content_in_its_place_is_kept(toy):
+    toy.output(MODEL, "shipped", a=b"weights")
+    Path(MODEL).mkdir(parents=True)
+    Path(MODEL, "a").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"glow/a differs from what dvc\.lock names and is nowhere else: move it away"):
+        toy.pull()
+    assert Path(MODEL, "a").read_bytes() == b"mine"
+
+
+def test_a_benchmark_whose_name_begins_another_s_is_pulled_alone():
+    lock = {f"train_glow@{name}": {"outs": [{"path": f"data/models/{name}/glow", "md5": name}]} for name in ("toy", "toy_5k")}
+    assert pull.outputs(lock, "toy") == {"data/models/toy/glow": "toy"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
 from likelihood.commands import verify
 
@@ -68,3 +69,21 @@ def test_the_numbers_are_likelihoods_in_each_model_s_unit_and_areas_also_without
         ("auroc", "none", "mean", "mnist", 0.5),
     ]
     pd.testing.assert_frame_equal(verify.numbers(tmp_path, "toy"), pd.DataFrame(expected, columns=[*verify.KEYS, "value"]))
+
+
+def measured(folder, likelihood):
+    """A folder with the metrics of a model and a score."""
+    (folder / "metrics/toy/ood").mkdir(parents=True)
+    (folder / "metrics/toy/ood/metrics.json").write_text(json.dumps({"glow": {"bits_per_dim": {"test": likelihood}}}))
+    (folder / "metrics/scores").mkdir()
+    (folder / "metrics/scores/toy.csv").write_text("model,score,out,auroc\nnone,mean,mnist,0.5\n")
+
+
+@pytest.mark.parametrize(("here", "status"), [(3.0, 0), (3.04, 0), (3.06, 1)])
+def test_the_status_says_whether_a_number_is_too_far_off(tmp_path, monkeypatch, capsys, here, status):
+    measured(tmp_path, 3.0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(verify.checks, "load", lambda: {"run": ["toy"]})
+    monkeypatch.setattr(verify, "rerun", lambda _root, folder: measured(folder, here))
+    assert verify.run(None) == status
+    assert f"toy: of 2 numbers {1 + (here == 3.0)} are equal, {status} too far off" in capsys.readouterr().out

@@ -199,3 +199,25 @@ def test_a_signal_ends_it_with_a_summary(exported, inbox, number):
         0,
         "0 of 0 images flagged by glow.code_kde at a rate of false alarms of 0.05; 0 skipped; no alarm\n",
     )
+
+
+def test_the_rates_are_those_that_were_asked_for(monkeypatch, exported, inbox, capsys):
+    def several():
+        for number in range(12):
+            noise(inbox / f"noise{number:02d}.png")
+
+    assert watched(monkeypatch, exported, inbox, [several], "--rate", "0.2", "--alarm", "1e-99") == 0
+    assert capsys.readouterr().err.splitlines()[-1].endswith("at a rate of false alarms of 0.2; 0 skipped; no alarm")
+
+
+def test_the_alarm_names_the_image_that_raised_it(monkeypatch, exported, inbox, capsys):
+    def several():
+        for number in range(12):
+            noise(inbox / f"noise{number:02d}.png")
+
+    watched(monkeypatch, exported, inbox, [several])
+    done = capsys.readouterr()
+    (alarm,) = [line for line in done.out.splitlines() if line.startswith("ALARM")]
+    number = int(done.err.rpartition("alarm at image ")[2])
+    assert number < 12, "the test is blind"
+    assert alarm.endswith(f", with image {number}, {inbox}/noise{number - 1:02d}.png")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from likelihood.common import images
 from likelihood.common.errors import InputError
 from likelihood.data import base, fetching, sets
 
@@ -105,3 +106,14 @@ def test_fashion_mnist_is_decoded_from_the_packages_idx_files(tmp_path, monkeypa
     for split, some in (("train", slice(2)), ("test", slice(2, 3))):
         np.testing.assert_array_equal(fetched[split], pixels[some])
         np.testing.assert_array_equal(fetched[f"{split}_labels"], labels[some])
+
+
+MADE_PIXELS = {
+    "noise": "20f1c73f42ab6d9c9a85fad1ab1d942bf1ae07fac1c60f69a47a501e2bb2a3a5",
+    "constant": "8ff574003af8d0b20b380c689645470eb429af69e59705a0dd3766d22ac1a333",
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_made_images_are_those_of_the_committed_results(name):
+    assert images.sha256(base.get(name).make((28, 28))) == MADE_PIXELS[name]

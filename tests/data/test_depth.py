@@ -1,10 +1,12 @@
 """More than 8 bits per channel are refused in every format; what has at most 8 is converted as it should."""
 
+import io
 import logging
 import re
 import struct
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 
 from likelihood.common.errors import InputError
-from likelihood.data import pictures
+from likelihood.data import containers, pictures
 from tests.picturefiles import FRAMES, RANDOM, chunk, png, tiff, written
 
 
@@ -155,3 +157,11 @@ def test_what_a_decoder_logs_is_not_printed(tmp_path, capfd, monkeypatch):
     with pytest.raises(InputError, match=r"x\.tiff cannot be read as a picture"):
         list(pictures.read(tmp_path / "x.tiff"))
     assert capfd.readouterr().err == ""
+
+
+def test_the_bits_of_a_palette_count_in_a_jpeg2000_file():
+    data = imagecodecs.jpeg2k_encode(np.zeros((4, 4), np.uint8), codecformat="jp2")
+    assert containers.jpeg2000_bits(SimpleNamespace(fp=io.BytesIO(data))) == 8
+    start = data.index(b"\xff\x4f\xff\x51")
+    box = b"pclr" + struct.pack(">HB", 2, 3) + bytes([7, 15, 7]) + bytes(8)  # two entries of three columns, one of 16 bits
+    assert containers.jpeg2000_bits(SimpleNamespace(fp=io.BytesIO(data[:start] + box + data[start:]))) == 16

@@ -236,3 +236,21 @@ def test_a_name_is_looked_for_among_the_declared_sets_first(tmp_path):
     assert own.find("noise", values, tmp_path) is base.get("noise")
     with pytest.raises(InputError, match="no data set 'theirs'"):
         own.find("theirs", values, tmp_path)
+
+
+def test_the_shares_of_resized_and_lossy_pictures_are_those_of_the_files(tmp_path):
+    folder = pictures(tmp_path / "mine")  # 20 of the declared shape
+    for number in range(5):
+        Image.fromarray(PIXELS[number].repeat(2, axis=0)).save(folder / f"tall{number}.{'jpg' if number < 3 else 'png'}")
+    assert declared(folder, convert=True).in_set()[1] == {"resized": 5 / 25, "lossy": 3 / 25}
+
+
+def test_which_pictures_are_for_testing_is_drawn(tmp_path):
+    """Names may follow the time or the kind of pictures: those at the end are not like the others."""
+    for number in range(20):
+        Image.fromarray(np.full((4, 5), number, np.uint8)).save(tmp_path / f"{number:02d}.png")
+    splits, _ = declared(tmp_path, channels=1).in_set()
+    train, test = np.split(np.random.RandomState(8020).permutation(20), [16])
+    found = [splits[name][:, 0, 0].tolist() for name in ("train", "test")]
+    assert found == [sorted(train), sorted(test)]
+    assert found[1] != [16, 17, 18, 19]

@@ -182,3 +182,15 @@ def test_groups_are_consecutive_images_and_numbered_over_all_batches():
     assert first.table["flagged"].tolist() == [True, True, False, False]
     assert second.table["flagged"].tolist() == [False, False, True]
     assert first.table["group_p"].nunique() == 2
+
+
+def test_equal_scores_have_the_rank_of_the_last_of_them():
+    # Ranks 4, 4 of five, whose product 16 is no larger than those of {3, 1} thrice, 4, {3, 0}, 5, and {1, 1} thrice, 16.
+    assert decisions.group_p(np.array([1.0, 1.0]), np.array([3.0, 1.0, 0.0])) == 7 / 10
+
+
+def test_sets_that_are_drawn_again_are_the_same():
+    levels, scores = np.linspace(0, 3, 200), np.linspace(0, 3.5, 10)
+    first = decisions.group_p(scores, levels)
+    decisions._kept.cache_clear()  # as in another run
+    assert decisions.group_p(scores, levels) == first

@@ -347,3 +347,28 @@ def test_the_documented_calls_work(exported, x, tmp_path, monkeypatch):
 def test_type_checkers_read_the_annotations():
     assert (ROOT / "src/likelihood/py.typed").exists()
     assert "py.typed" in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["likelihood"]
+
+
+def test_an_image_whose_score_is_a_level_is_flagged_where_its_p_is_at_most_the_rate(glow, x, monkeypatch):
+    levels = np.sort(glow.levels)[::-1]
+    scores = pd.DataFrame({glow.score: [np.nextafter(levels[2], np.inf), levels[2], levels[0], np.inf]})
+    monkeypatch.setattr(glow, "_table", lambda *_: scores)
+    for k in (1, 2, 3, 4):  # the p of these are 3, 4, 2 and 1 of 1001
+        assert glow.predict(x[:4], k / 1001).tolist() == [1 if p > k else -1 for p in (3, 4, 2, 1)]
+
+
+def test_likelihoods_and_maps_are_of_as_many_draws_as_the_facts_say(glow, x):
+    network, draws = glow.models["glow"], glow.facts["models"]["glow"]["draws"]
+    assert draws > 1, "the test is blind"
+    nats = network.log_prob(torch.from_numpy(x[:2]), draws).numpy()
+    np.testing.assert_allclose(glow.table(x[:2], [glow.score])["glow.bits_per_dim"], -nats / (784 * np.log(2)), rtol=1e-5)
+    np.testing.assert_allclose(glow.maps(x[:2])["glow"].sum(axis=(1, 2)), nats, rtol=1e-4)
+
+
+def test_a_score_of_all_models_is_infinite_where_a_likelihood_is_not_finite(exported, x, monkeypatch):
+    whole, usual = Detector.load(exported), type(Detector.load(exported, models="vae").models["vae"]).statistics
+    monkeypatch.setattr(
+        type(whole.models["vae"]), "statistics", lambda *arguments: {k: v - torch.inf for k, v in usual(*arguments).items()}
+    )
+    assert whole.score_samples(x[:2]).tolist() == [-np.inf] * 2
+    assert whole.p_values(x[:2]).tolist() == [whole.least_rate()] * 2

@@ -298,3 +298,8 @@ def test_maps_never_take_the_place_of_anything(tmp_path):
     for name in (".", "/", ""):
         with pytest.raises(InputError, match="is not empty: name a new folder"):
             Maps(Path(name))
+
+
+def test_the_map_of_the_exact_model_is_shown_first(tmp_path):
+    text, _ = written(tmp_path / "r.html", [batch([0.5])])
+    assert re.findall(r'name="map" value="(\w*)" checked', text) == ["pixelcnn"]

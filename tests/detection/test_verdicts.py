@@ -164,3 +164,9 @@ def test_a_file_that_does_not_say_how_it_ends_cannot_be_made(tmp_path):
         Endless(tmp_path / "x.txt")
     assert files(tmp_path) == []
     assert not any(map(inspect.isabstract, (verdicts.Table, archive.Written, Report)))
+
+
+def test_a_pixel_of_a_map_that_is_not_finite_is_white_and_a_gain_is_black():
+    bits = np.array([[np.nan, np.inf, 9.0, 8.0, 4.0, 0.0, -3.0, -np.inf]])
+    found = np.asarray(verdicts.picture(-bits * np.log(2), 1, "bits_per_dim"))
+    assert found.tolist() == [[255, 255, 255, 255, 128, 0, 0, 0]]

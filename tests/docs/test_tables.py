@@ -190,3 +190,8 @@ def test_models_of_several_seeds_have_a_row_where_all_of_its_numbers_were_measur
     )
     bits = ["2.000 ± 0.500"] * 2
     assert table_rows(text) == [["MNIST", "KMNIST", "VAE", *bits, "0.500 ± 0.125", "[0.200, 0.300]", "0.250", "0.250"]]
+
+
+def test_a_value_that_is_reached_at_the_end_is_reached():
+    curves = {"glow": points((1.0, 4.0), (2.0, 3.5)), "normflows": points((2.0, 5.0), (3.0, 3.5))}
+    assert tables.quality_table({**MACHINE, "test_images": 10, "curves": curves}).endswith("3.500, in 0.67 of its time.")

@@ -7,7 +7,7 @@ import torch
 from scipy.special import logsumexp
 
 from likelihood import scores
-from likelihood.common import images, selection
+from likelihood.common import counts, images, selection
 from likelihood.detection.detector import Detector
 from likelihood.evaluation import calibration
 from likelihood.scores import complexity
@@ -194,3 +194,23 @@ def test_every_score_of_single_images_is_fitted_on_numbers_alone(held_out):
     pd.testing.assert_frame_equal(calibration.scored(calibration.fitted(bare), samples), expected)
     assert {"all.code_kde", "glow.code_kde", "vae.typicality", "none.mean"} <= set(expected)
     assert all(scores.get(name.split(".")[1]).batch == 1 for name in expected)
+
+
+def test_the_halves_are_drawn_from_the_seed_and_the_larger_one_calibrates():
+    x, codes, statistics = known(7, 0.1)
+    first, again, other = (calibration.calibrated(x, codes, statistics, seed) for seed in (0, 0, 1))
+    assert (len(first[0]), len(first[1])) == (3, 4) == (7 - counts.calibrating(7), counts.calibrating(7))
+    pd.testing.assert_frame_equal(first[0], again[0])
+    assert not first[0].equals(other[0])
+
+
+def test_the_uncertainty_of_a_score_is_its_resolution_and_the_same_on_both_sides_of_a_bend():
+    """Of a distance from a mean, which bends there, and of a score that rests on no statistic."""
+    table = pd.DataFrame({"log_prob": 1000.0 * (-1 + RESOLUTION * np.array([-0.5, 0.5]))})
+    x = np.full((2, 1, 4, 4), 200, np.uint8)
+    samples = calibration.samples(x, complexity.lengths(x), {"glow": table})
+    judges = {"glow.typicality": scores.get("typicality"), "none.mean": scores.get("mean")}
+    judges["glow.typicality"].entropy_ = 1000.0
+    found = calibration.margins(judges, samples)
+    np.testing.assert_allclose(found["glow.typicality"], 1000.0 * RESOLUTION, rtol=1e-3)
+    np.testing.assert_allclose(found["none.mean"], 200.0 * RESOLUTION)

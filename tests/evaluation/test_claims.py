@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torchvision.utils import make_grid
 
 from likelihood.analyses import dissection
@@ -16,6 +17,7 @@ from likelihood.docs.scores import over_seeds
 from likelihood.evaluation import claims as evidence
 from likelihood.figures import claims as claimfigures
 from likelihood.models.shared import checkpoint
+from likelihood.scores import complexity
 from tests.builders import VARIANTS, build, images
 from tests.helpers import table_rows
 
@@ -278,3 +280,92 @@ def test_of_sets_of_images_all_alike_no_part_is_drawn():
     numbers, parts = evidence.split({"test": alike, "mnist": alike}, 784, ["mnist"])
     assert parts == {}
     assert numbers.keys() == evidence.PARTS.keys()
+
+
+def test_a_dissection_has_the_mean_of_each_set_and_the_out_set_s_auroc_at_the_same_place():
+    values = {(1.0, "test"): [2.0, 3.0, 7.0], (1.0, "mnist"): [1.0, 2.5], (0.5, "test"): [1.0], (0.5, "mnist"): [2.0, 3.0]}
+    rows = [("contrast", at, name, value) for (at, name), found in values.items() for value in found]
+    found = evidence.measured(pd.DataFrame(rows, columns=["experiment", "at", "set", "value"]))
+    assert found[["at", "set", "n"]].to_numpy().tolist() == [[at, name, len(each)] for (at, name), each in values.items()]
+    assert found["mean"].tolist() == [4.0, 1.75, 1.0, 2.5]
+    np.testing.assert_allclose(found["auroc"], [np.nan, 1 / 6, np.nan, 1.0], atol=1e-4)  # lower is more likely
+
+
+def test_the_size_of_an_image_is_that_under_the_best_codec(tmp_path):
+    for name, side in (("test", "in"), ("mnist", "out")):
+        (tmp_path / side).mkdir()
+        np.save(tmp_path / side / f"{name}.npy", images(3, (1, 6, 6), seed=len(name)).numpy())
+    found = evidence.code_lengths(tmp_path, ["mnist"], seed=0)
+    for name, side in (("test", "in"), ("mnist", "out")):
+        nats = complexity.lengths(np.load(tmp_path / side / f"{name}.npy")).to_numpy()
+        assert found[name] == pytest.approx(nats.min(axis=1).mean() / 36 / np.log(2.0))
+
+
+def test_a_forest_is_asked_about_images_that_it_has_not_seen(tmp_path, monkeypatch):
+    for name in ("in/val", "in/test", "out/other"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / f"{name}.npy", images(40, (1, 4, 4), seed=len(name)).numpy())
+    asked = []
+    monkeypatch.setattr(evidence, "in_distribution", lambda *arguments: asked.append(arguments) or {})
+    evidence.look_of_samples(tmp_path, "other", {}, seed=0)
+    ((inside, outside, judged, _),) = asked
+    assert (len(inside), len(outside), len(judged["other"])) == (20, 20, 20)
+    assert not {x.tobytes() for x in outside} & {x.tobytes() for x in judged["other"]}
+
+
+def test_the_newest_grid_is_that_of_samples_where_the_others_are_of_means(tmp_path):
+    for level, name in ((2, "epoch_002"), (10, "epoch_010")):
+        Image.fromarray(np.full((4, 4, 3), level, np.uint8)).save(tmp_path / f"{name}.png")
+    assert (evidence.newest_samples(tmp_path) == 10).all()
+    Image.fromarray(np.full((4, 4, 3), 99, np.uint8)).save(tmp_path / "drawn.png")
+    assert (evidence.newest_samples(tmp_path) == 99).all()
+
+
+def test_the_seed_decides_what_a_forest_finds():
+    inside, outside, judged = np.split(images(240, (1, 4, 4)).numpy(), 3)  # which nothing tells apart
+    found = [evidence.in_distribution(inside[:20], outside[:20], {"it": judged}, seed)["it"] for seed in range(4)]
+    assert len(set(found)) > 1
+
+
+def test_no_finding_holds_at_its_limit(results):
+    row = results.summary["fashion_mnist_wide"]["vae"]  # the one of every model
+    row["bits_per_dim"]["train"], row["mnist"]["auroc"] = 3.0 - 0.1, 0.5
+    results.variants["fashion_mnist_wide"]["glow_additive"]["mnist"]["auroc"] = 0.5
+    results.scores["auroc"] = 0.5
+    path = results.tables / "fashion_mnist_wide/claims/explain.json"
+    path.write_text(path.read_text().replace('"mnist": 0.7', '"mnist": 0.4'))
+    for findings in (claims.likelier, claims.overfitting, claims.additive, claims.ensemble, claims.split):
+        assert not any(finding.holds for finding in findings(results)), findings
+
+
+def test_a_claim_on_several_sets_holds_if_each_of_them_shows_it(results):
+    place = results.tables / "fashion_mnist_wide/claims"
+    table = pd.read_csv(place / "glow.csv")
+    table.loc[(table["experiment"] == "contrast") & (table["at"] == 0.0), "mean"] = 2.1  # the last of 3.5, 2.0
+    table.to_csv(place / "glow.csv", index=False)
+    assert [finding.holds for finding in claims.contrast(results)] == [True] * 4 + [False] * 2
+    results.summary["fashion_mnist_wide"]["glow"]["bits_per_dim"]["noise"] = 2.5
+    assert [finding.holds for finding in claims.made(results)] == [False], "noise is likelier than the in-set"
+    found = json.loads((place / "explain.json").read_text())
+    found["code"] = {"test": 1.0, "mnist": 2.0, "noise": 1000.0}  # their likelihoods are 3.0, 2.0 and 2.5
+    (place / "explain.json").write_text(json.dumps(found))
+    assert not any(finding.holds for finding in claims.entropy(results))
+
+
+@pytest.mark.parametrize("reverse", [True, False])
+def test_contrast_falls_and_epochs_rise_to_the_right(reverse):
+    table = pd.DataFrame({"at": [1.0, 0.5], "set": "test", "mean": [3.0, 2.0]})
+    figure = claimfigures.lines({"glow": table}, {"glow": "bits_per_dim"}, "mnist", OUTS, "x", "title", reverse)
+    assert [ax.xaxis_inverted() for ax in figure.axes] == [reverse]
+
+
+def test_the_lines_of_the_parts_are_at_their_means():
+    values = {"test": np.array([1.0, 2.0, 9.0]), "mnist": np.array([-3.0, 0.0, 0.0])}
+    (ax,) = claimfigures.split({"log p(z)": values}, "fashion_mnist", OUTS).axes
+    assert [line.get_xdata()[0] for line in ax.lines] == [4.0, -1.0]
+
+
+def test_every_set_has_a_point_within_the_axes_of_the_entropy():
+    means = {"glow": {"test": 3.0, "noise": 700.0}}
+    (ax,) = claimfigures.entropy({"test": 4.0, "noise": 8.1}, means, "fashion_mnist", OUTS).axes
+    assert all(0.0 < line.get_ydata()[0] < ax.get_ylim()[1] for line in ax.lines[1:])  # after the diagonal

@@ -14,7 +14,7 @@ import evaluate
 from likelihood import scores
 from likelihood.common import images, selection
 from likelihood.common.errors import InputError
-from likelihood.evaluation import results
+from likelihood.evaluation import calibration, results
 from tests.helpers import files
 
 DIMS, MODELS = 16, ("vae", "pixelcnn", "glow")
@@ -179,3 +179,26 @@ def test_the_same_statistics_give_the_same_bytes_and_no_other_files(project):
     kept += [f"data/detectors/toy/{name}" for name in ("reference.parquet", "calibration.parquet", "detector.json")]
     tables = ["auroc.csv", "histogram.csv", "likelihoods.parquet", *(f"roc_{model}.csv" for model in MODELS)]
     assert set(runs[0]) == {*kept, *(f"plots/toy/tables/{table}" for table in tables)}
+
+
+def test_an_image_whose_p_is_the_rate_counts_as_flagged(project, monkeypatch):
+    monkeypatch.setattr(calibration, "RATES", (1.0,))
+    evaluate.main()
+    found = pd.read_csv("metrics/detectors/toy.csv", keep_default_na=False)
+    assert (found["flagged"] == 1.0).all()
+
+
+def test_a_detector_says_how_pictures_were_prepared_and_of_how_many_images_its_shares_are(project):
+    prepared = {"resized": 0.75, "lossy": 0.25}
+    (project / "data/processed/toy/in/statistics.json").write_text(json.dumps({"prepared": prepared}))
+    evaluate.main()
+    assert json.loads((project / "data/detectors/toy/detector.json").read_text())["prepared"] == prepared
+    found = pd.read_csv("metrics/detectors/toy.csv", keep_default_na=False)
+    assert set(zip(found["calibrated"], found["n"], strict=True)) == {(SCORED // 2, SCORED)}
+
+
+def test_the_area_under_a_curve_is_the_auroc(project):
+    found = result(project)
+    for model in MODELS:
+        curve = pd.read_csv(f"plots/toy/tables/roc_{model}.csv").query("out == 'near'")
+        assert np.trapezoid(curve["tpr"], curve["fpr"]) == pytest.approx(found[model]["near"]["auroc"], abs=0.01)

@@ -89,3 +89,26 @@ def test_all_metrics_come_under_their_names():
     found = metrics.ood_metrics(IN, OUT, 100, seed=0)
     assert list(found) == ["auroc", "auroc_low", "auroc_high", "auprc", "fpr95"]
     assert all(isinstance(value, float) for value in found.values())
+
+
+def test_the_seed_decides_which_images_are_drawn():
+    intervals = {metrics.bootstrap_auroc(IN, OUT, 100, seed) for seed in (0, 1, 2)}
+    assert len(intervals) == 3
+
+
+def test_fpr95_of_a_set_against_itself_is_95_percent():
+    same = np.arange(100.0)
+    assert metrics.fpr_at_95_tpr(same, same) == pytest.approx(0.95)
+
+
+def test_pairs_are_drawn_together():
+    inside = rng.normal(size=50)
+    low, high = metrics.bootstrap_auroc(inside, inside, 200, seed=0, paired=True)
+    assert (low, high) == (0.5, 0.5), "of the same image twice neither is more outlying, whichever are drawn"
+
+
+def test_there_are_as_many_resamples_as_were_asked_for(monkeypatch):
+    drawn, usual = [], metrics.weighted_auroc
+    monkeypatch.setattr(metrics, "weighted_auroc", lambda *arguments: drawn.append(usual(*arguments)) or drawn[-1])
+    metrics.bootstrap_auroc(IN, OUT, 250, seed=0)
+    assert [len(part) for part in drawn] == [100, 100, 50]

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 import rank
 from likelihood import scores
-from likelihood.common import params
+from likelihood.common import images, params
 from likelihood.common.errors import InputError
 from likelihood.evaluation import metrics, results
 from likelihood.scores import complexity
@@ -315,3 +315,45 @@ def test_what_a_merge_has_left_is_no_table_of_scores(tmp_path, text):
         rank.collect({"benchmarks": {"mnist": {}}}, tmp_path)
     file.write_text("benchmark,model\nmnist,glow\n")
     assert rank.collect({"benchmarks": {"mnist": {}}}, tmp_path).to_dict("list") == {"benchmark": ["mnist"], "model": ["glow"]}
+
+
+def test_the_mean_over_pairs_is_that_and_the_best_score_comes_first():
+    pairs, aurocs = [("a", "x"), ("b", "y"), ("b", "z")], {"mean": (0.0, 0.1, 0.5), "waic": (0.9, 0.9, 0.6)}
+    cells = {(benchmark, "vae", score, out): value for score, values in aurocs.items()
+             for (benchmark, out), value in zip(pairs, values, strict=True)}  # fmt: skip
+    found = results.means(table(cells), pairs)
+    assert found.to_dict("list") == {"model": ["vae", "vae"], "score": ["waic", "mean"], "mean": [0.8, 0.2]}
+
+
+def test_scores_of_the_same_worst_pair_are_ranked_by_their_names():
+    cells = {("a", model, score, "x"): 0.5 for model in ("vae", "glow") for score in ("waic", "mean")}
+    ranked = results.ranking(table(cells), [("a", "x")])
+    expected = [("glow", "mean"), ("glow", "waic"), ("vae", "mean"), ("vae", "waic")]
+    assert list(zip(ranked["model"], ranked["score"], strict=True)) == expected
+
+
+def test_a_bin_stands_at_its_centre():
+    found = results.histogram(rows_of([3.01, 3.09, 3.15, 3.15])).set_index("bits_per_dim")["density"]
+    assert found.to_dict() == {2.95: 0.0, 3.05: 5.0, 3.15: 5.0, 3.25: 0.0}
+
+
+def test_only_so_many_images_are_fitted_on_as_there_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("val", "test"):
+        images.save(tmp_path / f"data/processed/toy/in/{name}.npy", np.zeros((9, 1, 4, 4), np.uint8))
+    index = {name: np.arange(9) for name in ("val", "test")}
+    some, every = (results.Compared("toy", index, 5, 0, reference) for reference in (3, None))
+    assert [len(each.index["val"]) for each in (some, every)] == [3, 9]
+    np.testing.assert_array_equal(some.index["val"], every.index["val"][:3])
+    np.testing.assert_array_equal(some.index["test"], every.index["test"])
+
+
+def test_codecs_are_set_as_when_the_committed_detectors_were_calibrated():
+    """Other settings give other lengths, and with them a wrong p, though no version has changed."""
+    committed = json.loads((ROOT / "metrics/fashion_mnist/ood/codecs.json").read_text())
+    if complexity.versions() != committed:
+        pytest.skip("these lengths are those of the committed versions")
+    sheet = np.asarray(Image.open(ROOT / "examples/clothes.png", formats=["PNG"]))
+    clothes = sheet.reshape(5, 28, 20, 28).swapaxes(1, 2).reshape(100, 1, 28, 28)
+    bytes_ = (complexity.lengths(clothes[:20]).sum() / complexity.NATS_PER_BYTE).round().astype(int)
+    assert bytes_.to_dict() == {"png": 9686, "webp": 8628, "jpeg2000": 12326, "jpegxl": 7986}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 
@@ -14,7 +15,7 @@ import plot
 from likelihood.common import images
 from likelihood.evaluation import results
 from likelihood.figures import benchmark as figures
-from likelihood.figures.maps import Maps, Model, maps
+from likelihood.figures.maps import Maps, Model, maps, sum_of
 from likelihood.figures.titles import model_title
 
 MODELS, OUTS, BINS = ("vae", "pixelcnn", "glow"), ["mnist_5k", "noise"], 40
@@ -265,3 +266,58 @@ def test_every_cell_of_a_heat_map_has_room_for_its_number_and_no_text_is_cut_off
     figure = figures.heat_map(table, dict.fromkeys(keys, title), {"": columns})
     assert outside(figure) == []
     assert figure.axes[0].get_window_extent().width > 0.5 * figure.dpi * len(outs)
+
+
+def test_the_number_beside_a_loss_curve_is_its_last_value():
+    curve = pd.DataFrame({"epoch": [1, 2, 3], "train": [4.0, 3.0, 3.2], "validation": [3.8, 3.1, 3.3]}).assign(
+        unit="bits_per_dim"
+    )
+    (ax,) = figures.loss_curves({"glow": curve}, "fashion_mnist", EPOCH_IMAGES).axes
+    assert [text.get_text() for text in ax.texts] == ["3.200", "3.300"]
+
+
+def test_a_cell_of_a_heat_map_has_its_own_number_and_the_better_is_the_bluer():
+    cells = [("glow", "waic", "noise", 0.0), ("glow", "waic", "mnist", 0.25), ("vae", "mean", "mnist", 1.0)]
+    table = pd.DataFrame(cells, columns=["model", "score", "out", "auroc"]).assign(benchmark="toy")
+    rows = {("glow", "waic"): "first", ("vae", "mean"): "second"}
+    ax = figures.heat_map(table, rows, {"": [("toy", "svhn", "noise"), ("toy", "svhn", "mnist")]}).axes[0]
+    numbers = {tuple(map(int, text.get_position())): text.get_text() for text in ax.texts}  # by column and row
+    assert numbers == {(0, 0): "0.000", (1, 0): "0.250", (1, 1): "1.000"}
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
+    np.testing.assert_array_equal(ax.images[0].get_array().filled(np.nan), [[0.0, 0.25], [np.nan, 1.0]])
+    ((worst, best),) = ax.images[0].to_rgba(np.array([[0.0, 1.0]]))
+    assert worst[0] > worst[2]
+    assert best[2] > best[0]
+
+
+def test_test_images_are_on_the_axis():
+    table = likelihoods(["glow"])
+    table.loc[table["set"] == "test", "value"] = np.linspace(1.0, 9.0, 200, dtype=np.float32)
+    (ax,) = histograms(table).axes
+    assert legend(ax)[1] == "Fashion-MNIST test (200)", "no share of them is beyond it"
+
+
+def test_the_number_in_a_map_of_differences_is_their_sum():
+    ax = Figure().subplots()
+    sum_of(ax, np.full((20, 60), -2.0))
+    assert [text.get_text() for text in ax.texts] == ["−2,400 bits"]
+
+
+@pytest.mark.parametrize(("unit", "bits"), [("bits_per_dim", 8.0), ("binary_bits_per_dim", 1.0)])
+def test_the_scale_of_a_map_ends_at_a_blind_guess_of_all_colours(unit, bits):
+    for channels in (1, 3):
+        one, difference = (Model("glow", unit, signed).colors(channels).norm for signed in (False, True))
+        assert (one.vmin, one.vmax) == (0.0, bits * channels)
+        assert (difference.vmin, difference.vmax) == (-bits * channels / 2, bits * channels / 2)
+
+
+def test_an_epoch_has_the_images_that_were_seen_after_the_first(project):
+    drawn = figures.of_models({model: project / "metrics/toy/train" / model / "plots" for model in MODELS}, "fashion_mnist")
+    assert {ax.get_xlabel() for ax in drawn["curves"].axes} == {"epoch of 500 images"}
+
+
+def test_seeds_stand_in_the_order_of_their_numbers(tmp_path, monkeypatch):
+    for seed in (2, 10, 1):
+        (tmp_path / f"seed_{seed}").mkdir()
+    monkeypatch.setattr(figures, "of_models", lambda folders, _in_name: list(folders))
+    assert figures.of_variant(tmp_path, "glow_seeds", "mnist") == [f"glow_seeds, seed {seed}" for seed in (1, 2, 10)]

@@ -184,3 +184,9 @@ def test_a_set_of_few_images_leaves_places_empty(count):
     _, (images, found) = drawn("mnist", ("test",), count)
     assert len(images) == count
     assert len(found) == count * 2 + 2
+
+
+def test_the_largest_range_of_a_pixel_s_colours_decides():
+    x = np.full((1, 3, 5, 5), 9, np.uint8)
+    x[0, 1, 2, 2] = 9 + EDGE  # a third of it, on average over the colours
+    assert (regions(x)[0][1:4, 1:4] == EDGES).all()

@@ -6,9 +6,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.svm import OneClassSVM
 
 from likelihood import scores
 from likelihood.scores import SCORES, complexity
+from likelihood.scores.density import RESOLUTION, logs, one_class_svm, positive, units, whitening
 from likelihood.scores.likelihood import Typicality
 
 COMPANIONS = ("log_prob@1", "log_prob@2", "log_prob@background", "log_prob@local")
@@ -285,3 +287,52 @@ def test_typicality_of_a_batch_is_that_of_its_mean():
             expected = np.abs(nats.reshape(-1, score.batch).mean(axis=1) + sample(30, seed=1).statistics["log_prob"].mean())
             np.testing.assert_allclose(score.score(sample(55)), expected)
     assert {scores.get(name).batch for name in SCORES} == {1, 2, 10, 25}
+
+
+def test_scores_of_pixels_that_fall_worked_out_by_hand():
+    images = np.array([[[[9, 0], [200, 3]]]], np.uint8)
+    one = sample(1)._replace(images=images)
+    assert scores.get("total_variation").score(one) == pytest.approx([-(191 + 3 + 9 + 197)])
+    assert scores.get("pixel_variance").score(one) == pytest.approx([-(81 + 40_000 + 9) / 4 + 53.0**2])
+
+
+def test_a_spread_of_few_roundings_is_no_variation():
+    rounding = np.array([2.0, 2.0])
+    np.testing.assert_array_equal(units(np.array([199.0, 201.0]), rounding), [20_000.0, 201.0])
+    rng = np.random.RandomState(0)
+    reference = np.stack([rng.normal(size=300), 1000.0 * (1 + 30 * RESOLUTION * rng.normal(size=300))], axis=1)
+    assert whitening(reference)[1] == 1
+
+
+def test_the_machine_is_that_of_scikit_learn_which_leaves_out_a_tenth():
+    reference = np.random.RandomState(0).normal(size=(200, 3)) @ np.array([[2, 1, 0], [0, 1, 0], [0, 3, 9.0]])
+    y = whitening(reference)[0](reference)
+    expected = -OneClassSVM(nu=0.1, gamma=1 / 3).fit(y).decision_function(y)
+    np.testing.assert_allclose(one_class_svm(reference)(reference), expected)
+    assert (expected > 0).mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_features_are_logarithms_of_lengths_and_of_what_is_positive():
+    names = ["log_prob", "log_pz", "residual_ks", "residual_mean", "surprise", "expected", "input_gradient", "last_level",
+             "perfect", "gradient_norm", "gradient_norm.a", "gradient_norm.b"]  # fmt: skip
+    one = sample(50)._replace(statistics=sample(50).statistics[names])
+    t = one.statistics
+    log_p, codes = np.log(-t["log_prob"]), np.log(one.codes)
+    residuals, others = (
+        [np.log(t["residual_ks"]), t["residual_mean"], t["surprise"]],
+        [np.log(t["expected"]), t["input_gradient"]],
+    )
+    expected = {
+        "code_kde": [log_p, codes],
+        "bare_code_kde": [codes],
+        "residual_kde": [log_p, *residuals],
+        "code_residual_kde": [log_p, *residuals, codes],
+        "statistics_kde": [log_p, *residuals, *others],
+        "gradient_density": [t["gradient_norm.a"], t["gradient_norm.b"]],
+    }
+    for name, parts in expected.items():
+        np.testing.assert_allclose(scores.get(name).features(one), np.column_stack(parts), err_msg=name)
+    own = [name for name in names if name in ("log_prob", "log_pz") or name.startswith("gradient_norm")]
+    np.testing.assert_array_equal(scores.get("dose_kde").features(one), t[own])
+    np.testing.assert_allclose(logs(pd.DataFrame({"a": [-3.0, 0.5, math.e]})), [[0.0], [0.0], [1.0]])
+    np.testing.assert_allclose(positive(pd.DataFrame({"residual_ks": [0.0], "surprise": [-2.0]})), [[math.log(RESOLUTION), -2.0]])

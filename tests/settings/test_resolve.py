@@ -230,3 +230,14 @@ def test_dvc_changes_only_what_it_is_asked_to(tmp_path):
         "  pixelcnn_local: {family: pixelcnn, layers: 2}",
         "  bins: 41",
     ]
+
+
+def test_analyses_are_told_their_images_draws_and_sets_of_pictures():
+    images = {
+        section: {**VALUES[section], "images": number} for section, number in (("score", 70), ("evaluate", 60), ("claims", 5))
+    }
+    draws = {model: resolve.scoring(VALUES, "fashion_mnist", model)["draws"] for model in OF}
+    expected = {"seed": 0, "scored": 70, "compared": 60, "claims": 5, "draws": draws, "natural": ["mnist_5k"]}
+    assert resolve.analyses({**VALUES, **images}, "fashion_mnist") == expected
+    assert VALUES["benchmarks"]["fashion_mnist"]["out"] == ["mnist_5k", "noise", "constant"]
+    assert resolve.training(VALUES, "fashion_mnist", "pixelcnn")["mutation"] == 0.0

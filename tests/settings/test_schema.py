@@ -230,3 +230,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         params.load(tmp_path / "absent.yaml")
     with pytest.raises(InputError, match="is a folder"):
         params.load(tmp_path)
+
+
+def test_a_batch_may_be_a_whole_epoch():
+    values = copy.deepcopy(VALUES)
+    values["vae"]["batch_size"] = values["model"]["epoch_images"]
+    checks.check(values)
