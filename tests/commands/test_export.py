@@ -145,6 +145,15 @@ def test_a_detector_is_asked_for_by_its_file_or_by_its_benchmark(tmp_path):
         assert "--detector" in done.stderr
 
 
+def test_a_link_to_itself_is_skipped_wherever_it_stands(exported, tmp_path, capsys):
+    Image.new("L", (28, 28)).save(tmp_path / "black.png")
+    for name in ("loop.png", "table.csv"):
+        (tmp_path / name).symlink_to(name)
+    options = ("--detector", exported, "--model", "glow", "--output", tmp_path / "table.csv")
+    assert run(detect, *options, tmp_path / "black.png", tmp_path / "loop.png") == detect.FAILED
+    assert "loop.png cannot be read" in capsys.readouterr().err
+
+
 def test_a_file_that_is_skipped_counts_for_more_than_an_image_that_is_flagged(exported, tmp_path, capsys):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)).save(tmp_path / "noise.png")
     options = ("--detector", exported, "--model", "glow")

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from likelihood.commands.audit import load_lock
-from tests.helpers import ROOT
+from tests.helpers import ROOT, git
 
 OBJECTS = ROOT / "shipped" / "files" / "md5"
 LOCK = load_lock(ROOT)
@@ -67,6 +67,15 @@ def test_nothing_else_is_shipped_and_nothing_is_damaged():
             md5 = path.parent.name + path.name
             assert md5 in named, f"{path} belongs to no result that dvc.lock names"
             assert hashlib.md5(path.read_bytes()).hexdigest() == md5.removesuffix(".dir")
+
+
+def test_results_that_are_not_shipped_are_in_git():
+    """Without one of them a stage runs again, also after a pull."""
+    tracked = set(git("ls-files", "-z", "metrics", "plots").split("\0"))
+    for path, md5 in outs().items():
+        if path.startswith("metrics/") and not stored(md5).exists() and not md5.endswith(".dir"):
+            assert path in tracked, f"{path} is neither in shipped/ nor in git"
+            assert hashlib.md5((ROOT / path).read_bytes()).hexdigest() == md5, path
 
 
 def test_shipped_results_are_small():

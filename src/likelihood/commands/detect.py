@@ -47,9 +47,9 @@ def files(names: list[str]) -> list[Path]:
         path = Path(name)
         if not name or not os.path.lexists(path):
             raise InputError(f"{shown(name) or 'an empty name'} does not exist: name pictures, folders or .npz files")
-        place = Path(os.path.realpath(path))
+        folder = place(path)
         for each in pictures.files(path) if path.is_dir() else [path]:
-            key = place / each.relative_to(path)
+            key = folder / each.relative_to(path)
             repeated += key in found
             found.setdefault(key, each)
     if not found:
@@ -169,17 +169,17 @@ class Mapped:
 
 def load(file: Path | None, benchmark: str | None, models: list[str] | None = None, score: str | None = None) -> "Detector":
     """The detector of a file, or of a benchmark. InputError where it or a file of it is missing or damaged."""
-    place = file or project()
+    source = file or project()
     if benchmark is None:
-        present(place)
+        present(source)
     else:
-        declared(place, benchmark)
+        declared(source, benchmark)
     import torch
 
     from likelihood.detection.detector import Detector
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    detector = Detector.load(place, benchmark, models, score, device)
+    detector = Detector.load(source, benchmark, models, score, device)
     if others := detector.other_codecs():
         known = ", ".join(f"{name} ({detector.facts['codecs'][name]})" for name in others)
         ways = "install these" if file else "install these, or run `dvc repro`"
@@ -220,6 +220,11 @@ def project() -> Path:
     return here if ours or not (source / params.FILE).exists() else source
 
 
+def place(path: Path) -> Path:
+    """Where a path leads; one that leads to itself, at which Path.resolve raises, stays."""
+    return Path(os.path.realpath(path))
+
+
 def fraction(name: str, value: float | None) -> None:
     """InputError where the value of an option is no fraction."""
     if value is not None and not 0.0 < value < 1.0:
@@ -235,15 +240,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.group is not None and arguments.fdr is not None:
         raise InputError("--fdr is for single images: with --group, use --rate")
     for name, path in (("--output", arguments.output), ("--report", arguments.report)):
-        if arguments.maps and path and path.resolve().is_relative_to(arguments.maps.resolve()):
+        if arguments.maps and path and place(path).is_relative_to(place(arguments.maps)):
             raise InputError(f"{name} {shown(path)} is in the folder of --maps, which holds maps alone: name another place")
     with ExitStack() as stack:
         # Maps first: they are put in their place last, if everything else could be written.
         outputs: list[Output] = [stack.enter_context(Maps(arguments.maps))] if arguments.maps else []
         outputs.append(stack.enter_context(Lines() if arguments.output is None else Table(arguments.output)))
         report = stack.enter_context(Report(arguments.report)) if arguments.report else None
-        written = {path.resolve() for path in (arguments.output, arguments.report) if path}  # perhaps by an earlier call
-        found = [path for path in files(arguments.images) if path.resolve() not in written]
+        written = {place(path) for path in (arguments.output, arguments.report) if path}  # perhaps by an earlier call
+        found = [path for path in files(arguments.images) if place(path) not in written]
         if not found:
             raise InputError("there is nothing to look at but what is to be written: name pictures, or a folder of them")
         detector = load(arguments.detector, arguments.benchmark, arguments.model, arguments.score)

@@ -243,7 +243,7 @@ class Maps:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.count, self.place = path, 0, path.resolve()  # a link stays a link
+        self.path, self.count, self.place = path, 0, Path(os.path.realpath(path))  # a link stays a link
         if path.exists() and not path.is_dir():
             raise InputError(f"{shown(path)} is no folder: name another")
         if path.exists() and any(path.iterdir()):
