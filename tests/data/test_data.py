@@ -114,6 +114,6 @@ MADE_PIXELS = {
 }
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", MADE_PIXELS)
 def test_made_images_are_those_of_the_committed_results(name):
     assert images.sha256(base.get(name).make((28, 28))) == MADE_PIXELS[name]
