@@ -185,7 +185,7 @@ def test_every_picture_of_a_file_has_a_line_whatever_its_name_and_deep_ones_are_
     assert "skipped: " in done.stderr
     assert "deep.png has more than 8 bits per channel (16)" in done.stderr
     assert "note: 5 of the files were named twice; each is looked at once" in done.stderr
-    assert "10 of 12 pictures are alike once converted" in done.stderr
+    assert "10 of 12 pictures are alike as the models see them" in done.stderr
     assert done.returncode == 2
 
 

@@ -44,7 +44,7 @@ def test_what_does_not_load_is_not_exported_and_the_older_file_stays(committed, 
     (tmp_path / "old.detector").write_bytes(b"older")
     monkeypatch.chdir(committed)
     for benchmark, message in (
-        ("mnist", r"detector\.json is not here: name mnist under `run`"),
+        ("mnist", r"detector\.json is not here: run `likelihood pull mnist`, or name mnist under `run`"),
         ("x", "there is no benchmark 'x'"),
     ):
         with pytest.raises(InputError, match=message):
@@ -71,7 +71,7 @@ def test_a_variant_s_detector_is_exported_with_what_was_measured_of_it(tmp_path,
         ("glo", "has no model 'glo'"),
         (
             "vae_bernoulli",
-            r"name fashion_mnist under `run` and vae_bernoulli under `run_variants` in params\.yaml, then run `dvc",
+            r"name fashion_mnist under `run` and vae_bernoulli under `run_variants` in params\.yaml and run `dvc",
         ),
     ):
         with pytest.raises(InputError, match=message):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from likelihood.commands import detect as inspection
+from likelihood.common import counts
 from likelihood.common.errors import InputError
 from likelihood.data.pictures import Shape, lossy
 from likelihood.detection.detector import Detector
@@ -69,11 +70,16 @@ def test_a_folder_is_read_a_batch_at_a_time(tmp_path):
 def test_the_rate_is_one_in_twenty_or_the_least_that_can_be_told(calibrating, capsys):
     facts = {"shape": [1, 2, 2], "models": {"glow": {"draws": 1, "unit": "bits_per_dim"}}, "codecs": {}, "prepared": {}}
     detector = Detector({}, facts, SimpleNamespace(levels=range(calibrating)), "made")
-    assert inspection.told(detector, "--rate", None) == max(0.05, 1 / (1 + calibrating))
-    assert bool(capsys.readouterr().err) == (calibrating < 19)
+    assert inspection.told(detector, "--rate", None) == max(0.05, counts.rounded_up(1 / (1 + calibrating)))
+    note = capsys.readouterr().err
+    assert bool(note) == (calibrating < 19)
+    if note:
+        told, _, limit = note.removeprefix("note: --rate is ").partition(" here: ")
+        assert float(told) == float(limit.split("below ")[1].split(",")[0]), "one number for one rate, and it is accepted"
+        assert inspection.told(detector, "--rate", float(told)) == float(told)
     with pytest.raises(InputError, match=rf"{calibrating} calibration images cannot resolve rates below [\d.]+") as refused:
         inspection.told(detector, "--rate", 0.001)
-    assert "0.001 takes 1997 held-out images" in str(refused.value)
+    assert "0.001 takes 1997 images that are held out and scored" in str(refused.value)
     least = float(str(refused.value).split("below ")[1].split(",")[0])
     assert inspection.told(detector, "--rate", least) == least <= 1.1 / (1 + calibrating)
     if calibrating >= 11:

@@ -180,9 +180,12 @@ def test_without_drift_there_is_no_alarm_and_status_0(monkeypatch, exported, inb
     )
 
 
-def test_a_folder_that_goes_away_is_named(monkeypatch, exported, inbox):
+def test_a_folder_that_goes_away_is_named_after_the_summary(monkeypatch, exported, inbox, capsys):
     with pytest.raises(InputError, match="inbox is not a folder"):
         watched(monkeypatch, exported, inbox, [inbox.rmdir])
+    assert (
+        "0 of 0 images flagged by glow.code_kde at a rate of false alarms of 0.05; 0 skipped; no alarm" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from likelihood.common.errors import InputError
 from likelihood.data import pictures
@@ -118,6 +119,20 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, 
     monkeypatch.setattr(pictures, "_picture", None)
     with pytest.raises(InputError, match=r"x has 11 × 9 pixels, and at most 98 are read: make it smaller$"):
         pictures.only(path)
+
+
+def test_a_picture_that_pillow_refuses_for_its_size_has_the_same_sentence(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InputError, match=r"a\.png has more than 100,000,000 pixels, and no more are read: make it smaller"):
+        list(pictures.read(tmp_path / "a.png"))
+
+
+def test_an_npz_file_that_is_another_is_named_as_that(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 4, 4), np.uint8))
+    (tmp_path / "a.npy").rename(tmp_path / "a.npz")
+    with pytest.raises(InputError, match=r"a\.npz is no \.npz file: save it with numpy\.savez_compressed\(path"):
+        pictures.array(tmp_path / "a.npz", pictures.Shape(1, 4, 4), "they are")
 
 
 def test_pictures_that_share_their_pixels_are_counted():

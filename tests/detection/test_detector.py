@@ -1,5 +1,6 @@
 """Detectors: p-values keep the rate of false alarms; what is loaded judges as what was calibrated."""
 
+import copy
 import re
 import shutil
 import tomllib
@@ -99,7 +100,10 @@ def test_what_is_missing_is_named(small, tmp_path):
         with pytest.raises(InputError, match=message):
             Detector.load(tmp_path, "mine")
     shutil.copy(small.folder / "params.yaml", tmp_path)
-    with pytest.raises(InputError, match=r"data/detectors/mnist_5k/detector\.json is not here: name mnist_5k under `run`"):
+    with pytest.raises(
+        InputError,
+        match=r"data/detectors/mnist_5k/detector\.json is not here: run `likelihood pull mnist_5k`, or",
+    ):
         Detector.load(tmp_path, "mnist_5k")
     with pytest.raises(InputError, match="has no model 'flow'; it has vae, pixelcnn, glow"):
         Detector.load(small.folder, "mnist_5k", ["flow"])
@@ -257,9 +261,12 @@ def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):
     for images, message in (
         ([[x[0], x[1]], [x[2], x[3]]], r"only the first would be taken: give numpy\.stack\(batch\)"),
         (np.array(3, np.uint8), r"the images are uint8 of shape \(\)"),
-        (x / 255, r"the images are float64 of shape \(7, 1, 28, 28\); they must be uint8, 0 to 255, of shape \(N, 1, 28, 28\)"),
+        (
+            x / 255,
+            r"the images are float64 of shape \(7, 1, 28, 28\); they must be uint8, 0 to 255, of shape \(N, 1, 28, 28\)",
+        ),
         (x.transpose(0, 2, 3, 1), r"they must be uint8, 0 to 255, of shape"),
-        (x[0, 0], "the images are uint8 of shape"),
+        (x[0, 0], r"of shape \(28, 28\); they must be .* of shape \(N, 1, 28, 28\) or \(N, 28, 28\)$"),
         (x[:, 0, 1:], "the images are uint8 of shape"),
         (x[:0], "the images are uint8 of shape"),
         ([x, x[:0]], "the images are uint8 of shape"),
@@ -268,6 +275,7 @@ def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):
         (tmp_path / "text.png", r"text\.png cannot be read as a picture"),
         ([tmp_path / "two.tiff"], r"two\.tiff holds several pictures"),
         (str(tmp_path), "is a folder: name the pictures in it"),
+        (tmp_path / "x.npz", r"x\.npz holds arrays, not a picture: read it with numpy\.load"),
         (tmp_path / "none.png", "cannot be read"),
         (f"{tmp_path}/a\0b.png", r"a\\x00b\.png is no name that a file can have"),
         (None, "the images are of type NoneType: give an array, a tensor, paths, or an iterable of them"),
@@ -280,13 +288,25 @@ def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             glow.score_samples(images)
-    for rate, message in ((0.0, "the rate is 0: it must be above 0 and below 1"), (1.0, "it must be"), (np.nan, "it must be")):
-        with pytest.raises(InputError, match=message):
+    for rate in (0.0, 1.0, np.nan, None, "a"):
+        with pytest.raises(InputError, match=f"the rate is {rate}: it must be a number above 0 and below 1"):
             glow.predict(x, rate)
     with pytest.raises(
         InputError, match=r"the rate is 1e-05; 1000 calibration images cannot resolve rates below 0\.001, and 1e-05"
     ):
         glow.decision_function(x, 1e-5)
+
+
+def test_a_device_that_there_is_not_is_one_sentence(exported):
+    for device in ("gpu", "meta:x", *([] if torch.cuda.is_available() else ["cuda"])):
+        with pytest.raises(InputError, match=f"device is '{device}': name one that PyTorch has here, as cpu"):
+            Detector.load(exported, models=["glow"], device=device)
+
+
+def test_only_what_was_fitted_or_loaded_is_copied(glow):
+    made = Detector(glow.models, glow.facts, glow.calibration, "made")
+    with pytest.raises(InputError, match="only a detector that was fitted or loaded is copied or pickled"):
+        copy.copy(made)
 
 
 def test_another_score_flags_if_it_is_named_and_some_models_have_none(exported, x):

@@ -183,6 +183,25 @@ def test_the_page_says_how_images_were_flagged(tmp_path):
         text = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
         assert meaning in text
         assert json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])["limit"] == limit
+        assert ("A group of images is flagged when" in text) == (name == "g") != ("An image is flagged when" in text)
+
+
+def test_the_page_says_of_which_group_an_image_is_and_the_p_of_that(tmp_path):
+    flagging = Group(2, 0.3, np.zeros(9))
+    with report.Report(tmp_path / "r.html") as page:
+        images = batch([0.01, 0.5, 0.9, 1.0], scores=[3.0, 2.0, -1.0, -1.0])
+        del images.table["flagged"]
+        for each in flagging([images]):
+            page.add(each)
+        page.describe("fashion_mnist", flagging, [], [])
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    entries = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])["images"]
+    assert [(entry["name"], entry["group"], entry["group_p"], entry["flagged"]) for entry in entries] == [
+        ("0.png", 0, round(1 / 55, 5), True),
+        ("1.png", 0, round(1 / 55, 5), True),
+        ("2.png", 1, 1.0, False),
+        ("3.png", 1, 1.0, False),
+    ]
 
 
 def test_a_name_is_text_whatever_it_holds(tmp_path):

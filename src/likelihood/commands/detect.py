@@ -55,7 +55,8 @@ def files(names: list[str]) -> list[Path]:
     if not found:
         raise InputError(f"{', '.join(map(shown, names))}: there is no file in it")
     if repeated:
-        print(f"note: {repeated} of the files were named twice; each is looked at once", file=sys.stderr)
+        were = "was" if repeated == 1 else "were"
+        print(f"note: {repeated} of the files {were} named twice; each is looked at once", file=sys.stderr)
     return list(found.values())
 
 
@@ -139,7 +140,7 @@ class Seen:
     def warnings(self) -> Iterator[str]:
         """What makes the verdicts doubtful."""
         if alike := self.alike.sentence():
-            yield f"{alike} once converted"
+            yield f"{alike} as the models see them"
         if self.grouped and self.skipped:
             yield "skipped files are in no group, so groups after the first of them hold other images than they otherwise would"
         if self.unlike > MOST * self.images:
@@ -191,7 +192,7 @@ def told(detector: "Detector", name: str, value: float | None, group: int = 1) -
     """A rate, of false alarms or discoveries: the one asked for by an option, or 0.05, or the least that can be resolved."""
     wanted, n = counts.RATE if value is None else value, len(detector.calibration.levels)
     least, reason = detector.least_rate(), detector.too_small(wanted)
-    ways = "ask for another, or hold out more images (preprocess.validation_fraction) and train again"
+    ways = "ask for another, or raise preprocess.validation_fraction, and score.images if that is smaller, and train again"
     if group > 1:
         least, ways = decisions.least_group_rate(group, n), "ask for another"
         reason = f"groups of {group} and {n} calibration images cannot resolve rates below {counts.rounded_up(least)}"
@@ -199,7 +200,8 @@ def told(detector: "Detector", name: str, value: float | None, group: int = 1) -
         return wanted
     if value is not None:
         raise InputError(f"{name} is {value:g}; {reason}: {ways}")
-    print(f"note: {name} is {least:.4f} here: {reason}", file=sys.stderr)
+    least = counts.rounded_up(least)  # below twice the value, so of single images none more are flagged
+    print(f"note: {name} is {least:g} here: {reason}", file=sys.stderr)
     return least
 
 

@@ -176,7 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
     arrivals = Arrivals(arguments.folder)
     detector = load(arguments.detector, arguments.benchmark, arguments.model, arguments.score)
     decision, drift = decided(detector, arguments.rate, None, None), Drift(detector.levels, arguments.alarm)
-    seen = Seen(detector.facts["prepared"], endless=True)
+    seen, lost = Seen(detector.facts["prepared"], endless=True), None
     with asked_to_end() as end, Lines() as lines:
         print(
             f"watching {shown(arguments.folder)}; files that are there already: {len(arrivals.known)}; Ctrl-C ends",
@@ -184,7 +184,11 @@ def run(arguments: argparse.Namespace) -> int:
         )
         while not end:
             start = time.monotonic()
-            ready = arrivals.settled(start)
+            try:
+                ready = arrivals.settled(start)
+            except InputError as error:  # the folder is gone: what was seen until then is still summed up
+                lost = error
+                break
             took = time.monotonic() - start
             for batch in decision(judged(detector, ready, seen, BATCH, [detector.score])) if ready else ():
                 lines.add(batch)
@@ -202,4 +206,6 @@ def run(arguments: argparse.Namespace) -> int:
     alarm = f"alarm at image {drift.alarm}" if drift.alarm else "no alarm"
     flagged = f"{seen.flagged} of {seen.images} images flagged by {detector.score} {decision.said}"
     print(f"{flagged}; {seen.skipped} skipped; {alarm}", file=sys.stderr)
+    if lost:
+        raise lost
     return ALARMED if drift.alarm else 0

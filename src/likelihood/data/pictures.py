@@ -35,6 +35,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 LARGEST = 100_000_000  # pixels; decoding takes up to 16 bytes for each, and a small file can claim any number
 HEAD = 1 << 16  # bytes, after which a colour profile has ended
+ZIP = b"PK\3\4"  # begins an .npz file
 REVERSIBLE = 1  # wavelet of JPEG 2000, byte 13 of the coding style
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
@@ -180,6 +181,9 @@ def only(path: Path) -> Image.Image:
 def array(path: Path, shape: Shape, wanted: str) -> np.ndarray:
     """The images of an .npz file, canonical uint8; `wanted` says in a message who asks for the shape."""
     regular(path)
+    with path.open("rb") as file:
+        if file.read(4) != ZIP:
+            raise InputError(f"{shown(path)} is no .npz file: save it with numpy.savez_compressed(path, images=...)")
     try:
         pixels = images.load_npz(path)
     except InputError as error:
@@ -232,6 +236,8 @@ def _decoding(path: Path, name: str) -> Iterator[None]:
     except (InputError, MemoryError):
         raise
     except Exception as error:  # every format's decoder has errors of its own
+        if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, which is larger
+            raise InputError(f"{name} has more than {LARGEST:,} pixels, and no more are read: make it smaller") from None
         reason = said(error, path)
         if isinstance(error, UnidentifiedImageError):
             reason = f"it is damaged, or none of {', '.join(formats())} with at most 8 bits per channel"
@@ -259,7 +265,7 @@ def _picture(file: ImageFile, bits: int, name: str) -> Image.Image:
 
 
 def lossy(path: Path) -> bool:
-    """Whether the format loses something: JPEG, AVIF and HEIF do, WebP and JPEG 2000 unless asked not to.
+    """Whether the format loses something: JPEG and AVIF do, WebP and JPEG 2000 unless asked not to.
 
     InputError naming a file that cannot be read.
     """

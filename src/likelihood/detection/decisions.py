@@ -48,6 +48,7 @@ KEPT = 10_000_000  # images of sets, in all, that are made once for all groups o
 class Decision(Protocol):
     """How images are flagged."""
 
+    subject: str  # of a sentence that ends in "is flagged"
     said: str  # at the end of a sentence on how many are flagged
     meaning: str  # a sentence
     limit: float | None  # the p up to which images are flagged, once all are; None where that is not decided by p alone
@@ -58,6 +59,8 @@ class Decision(Protocol):
 
 class Rate:
     """Flag images whose p is at most a rate of false alarms."""
+
+    subject = "An image"
 
     def __init__(self, rate: float) -> None:
         self.limit: float | None = rate
@@ -73,6 +76,8 @@ class Rate:
 
 class Fdr:
     """Flag images by Benjamini and Hochberg; all are held in memory until the last is judged."""
+
+    subject = "An image"
 
     def __init__(self, fdr: float) -> None:
         self.limit: float | None = None
@@ -94,6 +99,8 @@ class Fdr:
 
 class Group:
     """Flag groups of consecutive images, of which the last may be smaller. A batch must hold whole groups."""
+
+    subject = "A group of images"
 
     def __init__(self, size: int, rate: float, levels: np.ndarray) -> None:
         self.limit: float | None = None

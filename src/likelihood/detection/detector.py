@@ -17,6 +17,7 @@ import contextlib
 import copy
 import hashlib
 import json
+import numbers
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -146,10 +147,13 @@ class Detector:
         """
         chosen = [models] if isinstance(models, str) else list(models or [])
         found = cls._of_file(Path(path), chosen) if benchmark is None else cls._of_benchmark(Path(path), benchmark, chosen)
-        if torch.device(device).type == "cuda":
-            torch.backends.cudnn.allow_tf32 = False  # p compares numbers that a CPU may have computed
-        for network in found.models.values():
-            network.to(device)
+        try:
+            if torch.device(device).type == "cuda":
+                torch.backends.cudnn.allow_tf32 = False  # p compares numbers that a CPU may have computed
+            for network in found.models.values():
+                network.to(device)
+        except (AssertionError, RuntimeError):  # of PyTorch, where it knows no such device, or is built without
+            raise InputError(f"device is {device!r}: name one that PyTorch has here, as cpu") from None
         if score is not None:
             found._known(score)
         found.named = score
@@ -232,6 +236,8 @@ class Detector:
 
     def __reduce__(self) -> tuple[Callable[..., "Detector"], tuple[Any, ...]]:
         """What pickle and copy make another one from, on the CPU: its file's members, as fitted scores hold functions."""
+        if not self.members:
+            raise InputError("only a detector that was fitted or loaded is copied or pickled")
         return self._of_members, (self.members, list(self.models), self.named)
 
     @property
@@ -308,12 +314,14 @@ class Detector:
         if (least := self.least_rate()) <= rate:
             return ""
         reason = f"{len(self.calibration.levels)} calibration images cannot resolve rates below {counts.rounded_up(least)}"
-        return f"{reason}, and {rate:g} takes {counts.for_rate(rate)} held-out images" if rate >= TINY else reason
+        if rate < TINY:
+            return reason
+        return f"{reason}, and {rate:g} takes {counts.for_rate(rate)} images that are held out and scored"
 
     def _threshold(self, rate: float) -> float:
         """The level above which a score is flagged at a rate."""
-        if not 0.0 < rate < 1.0:
-            raise InputError(f"the rate is {rate:g}: it must be above 0 and below 1")
+        if not isinstance(rate, numbers.Real) or not 0.0 < rate < 1.0:
+            raise InputError(f"the rate is {rate}: it must be a number above 0 and below 1")
         if reason := self.too_small(rate):
             raise InputError(f"the rate is {rate:g}; {reason}")
         levels = np.sort(self.levels)[::-1]
@@ -375,8 +383,8 @@ def _reading(folder: Path, benchmark: str, variant: str | None) -> Iterator[None
     except FileNotFoundError as error:
         also = f" and {variant} under `run_variants`" if variant else ""
         raise InputError(
-            f"{error.filename} is not here: name {benchmark} under `run`{also} in params.yaml, then run `dvc pull`,"
-            " or `dvc repro` to train it"
+            f"{error.filename} is not here: run `likelihood pull {benchmark}`, or name {benchmark} under `run`{also} in"
+            " params.yaml and run `dvc repro` to train it"
         ) from None
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         # Of damaged files Arrow raises OSErrors as well; only those of the system have a number.
@@ -453,6 +461,8 @@ def _read(paths: list[Path], shape: Shape) -> np.ndarray:
             raise InputError(f"{shown(path)} is no name that a file can have")
         if path.is_dir():
             raise InputError(f"{shown(path)} is a folder: name the pictures in it")
+        if path.suffix.lower() in (".npy", ".npz"):
+            raise InputError(f"{shown(path)} holds arrays, not a picture: read it with numpy.load and give the array")
     return images.to_network(np.stack([np.asarray(pictures.fit(pictures.only(path), shape.size, shape.mode)) for path in paths]))
 
 
@@ -469,8 +479,9 @@ def _checked(x: np.ndarray | torch.Tensor, shape: Shape) -> np.ndarray:
     """A batch as (N, C, H, W). Raises InputError where it does not fit."""
     pixels = _pixels(x)
     if pixels.dtype != np.uint8 or not pixels.size or pixels.shape[1:] != shape:
+        also = f" or (N, {shape.height}, {shape.width})" if shape.channels == 1 else ""
         raise InputError(
             f"the images are {pixels.dtype} of shape {np.shape(x)}; they must be uint8, 0 to 255, of shape"
-            f" (N, {', '.join(map(str, shape))})"
+            f" (N, {', '.join(map(str, shape))}){also}"
         )
     return np.require(pixels, requirements=["C", "W"])  # PyTorch warns of what cannot be written, as of memory-mapped files

@@ -309,7 +309,7 @@ CLAIMS = (
     ),
     Claim("The likelihood rises as contrast falls (λ = 1, 0.8, … 0).", contrast, DISSECTED),
     Claim(
-        "−E log q = KL + H: sets of low entropy are likely (Caterini & Loaiza-Ganem, 2022; here: their rank correlation with"
+        "−E log p = KL + H: sets of low entropy are likely (Caterini & Loaiza-Ganem, 2022; here: their rank correlation with"
         " compressed size is above 0.5).",
         entropy,
         EXPLAINED,

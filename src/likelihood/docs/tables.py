@@ -260,8 +260,8 @@ def counts_table() -> str:
     """The Markdown table of how many of a user's own pictures are needed."""
     heads = [f"pictures needed at `preprocess.validation_fraction` {fraction:g}" for fraction in FRACTIONS]
     rows = []
-    smallest = counts.smallest_rate(counts.calibrating(counts.LEAST))
-    for rate, title in ((smallest, f"{smallest:.2f}, the fewest pictures accepted"), *((rate, f"{rate:g}") for rate in RATES)):
+    least = counts.rounded_up(counts.smallest_rate(counts.calibrating(counts.LEAST)))
+    for rate, title in ((least, f"{least:g}, the fewest pictures accepted"), *((rate, f"{rate:g}") for rate in RATES)):
         needed = [counts.pictures_for(counts.images_for(counts.for_rate(rate), fraction)) for fraction in FRACTIONS]
         rows.append((title, *(f"{count:,}" for count in needed)))
     return markdown("l" + "r" * len(heads), ("smallest rate", *heads), rows)

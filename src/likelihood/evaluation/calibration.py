@@ -9,9 +9,9 @@ sets; for a given one the rate varies by about sqrt(α (1 − α) / n). The best
 neglected.
 
 Scores that are equal up to the rounding of the statistics they are computed from are ties, and count as ≥. A statistic is known
-to RESOLUTION of its size (likelihood/scores/density.py), so a score is known to
+to RESOLUTION of its size or of one nat (likelihood/scores/density.py), so a score is known to
 
-    τ = max(RESOLUTION |s|, sqrt(Σ_k (∂s/∂t_k · RESOLUTION t_k)²))
+    τ = max(RESOLUTION |s|, sqrt(Σ_k (∂s/∂t_k · RESOLUTION max(|t_k|, 1))²))
 
 by the propagation of independent errors, the derivatives by differences. Held-out images whose intervals s ± τ overlap, directly
 or through others, are ties. The upper end of all their intervals is the *level* of each, and p counts #{i : level_i ≥ s(x)}. So a
@@ -107,7 +107,8 @@ def margins(judges: dict[str, scores.Score], known: dict[str, scores.Sample]) ->
         for column in sample.statistics:
             step = pd.DataFrame(0.0, index=found.index, columns=list(own))
             for sign in (-1.0, 1.0):
-                moved = sample.statistics.assign(**{column: sample.statistics[column] * (1.0 + sign * RESOLUTION)})
+                exact = sample.statistics[column]
+                moved = sample.statistics.assign(**{column: exact + sign * RESOLUTION * np.maximum(exact.abs(), 1.0)})
                 shift = scored(own, {model: sample._replace(statistics=moved)}) - found[list(own)]
                 step = np.maximum(step, shift.abs())
             squares[list(own)] += step**2

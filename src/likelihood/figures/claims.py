@@ -125,7 +125,7 @@ def lines(
 
 def entropy(code: Mapping[str, float], by_model: Mapping[str, Mapping[str, float]], in_name: str, outs: Sequence[str]) -> Figure:
     """Mean bits/dim of every set under a model against those under the best codec, which stand for the set's entropy [2]."""
-    figure, axes = panels(list(by_model), f"Trained on {set_title(in_name)}: −E log q = KL + H, compressed size for H", 3.9)
+    figure, axes = panels(list(by_model), f"Trained on {set_title(in_name)}: −E log p = KL + H, compressed size for H", 3.9)
     palette = colors(outs)
     end = 1.08 * max(*code.values(), *(min(mean, 9.0) for found in by_model.values() for mean in found.values()))
     for model, ax in axes.items():

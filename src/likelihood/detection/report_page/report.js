@@ -26,6 +26,7 @@ function draw(entry) {
   show(over);
   make(item, "div", entry.name.slice(data.folder.length));
   make(item, entry.flagged ? "b" : "span", `${entry.flagged ? "flagged, " : ""}p ${+entry.p.toPrecision(2)}`);
+  if ("group" in entry) make(item, "div", `group ${entry.group}, p ${+entry.group_p.toPrecision(2)}`);
   const numbers = make(item, "dl");
   for (const [model, { title }] of Object.entries(models)) {
     make(numbers, "dt", title);
