@@ -1,6 +1,7 @@
 """What `likelihood audit` calls: which failed, and why."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,10 @@ def test_what_depends_on_an_old_stage_through_others_is_counted():
     assert audit.dependent(lock, {"a"}) == {"b", "c", "d"}
     assert audit.dependent(lock, {"a", "c"}) == {"b", "d"}
     assert audit.dependent(lock, {"d"}) == set()
+
+
+def test_a_wrong_params_yaml_is_named_where_it_is(tmp_path):
+    (tmp_path / "params.yaml").write_text("seed: 0\nseed: 1\n")
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path}/params.yaml")) as refused:
+        audit.enabled(tmp_path, tmp_path / "copy")
+    assert "stands twice" in str(refused.value)

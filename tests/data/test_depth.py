@@ -2,7 +2,6 @@
 
 import io
 import logging
-import re
 import struct
 import subprocess
 import sys
@@ -146,7 +145,7 @@ pictures.only(Path("y.png"))
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "(10000, 10000)\n"
     assert "Warning" not in done.stderr
-    assert re.search(r"InputError: y\.png cannot be read as a picture \(.*900000000 pixels.*[^.]\): replace", done.stderr)
+    assert done.stderr.endswith("InputError: y.png has more than 100,000,000 pixels, and no more are read: make it smaller\n")
 
 
 def test_what_a_decoder_logs_is_not_printed(tmp_path, capfd, monkeypatch):

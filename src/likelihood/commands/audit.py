@@ -188,8 +188,9 @@ class Audit(NamedTuple):
 
 def enabled(root: Path, folder: Path) -> dict[str, list[Any]]:
     """Copy the tree; of every stage that its parameters enable, what has changed."""
+    values = checks.load(root / "params.yaml")  # what is wrong in it is named where it is
     copy(root, folder)
-    resolve.write(checks.load(folder / "params.yaml"), folder / "data" / "settings")  # as the stage `check` does
+    resolve.write(values, folder / "data" / "settings")  # as the stage `check` does
     return status(folder)
 
 
