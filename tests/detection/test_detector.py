@@ -54,8 +54,9 @@ def test_an_image_has_the_same_numbers_alone_and_among_others(small, detector):
     x = digits(small, "test")[:5]
     alone, among = detector.table(x[3:4]), detector.table(x).iloc[3:4].reset_index(drop=True)
     p = [name for name in alone if name.endswith(".p")]
-    # Rounding differs with the number of rows of a product: a score may be a difference near 0, a p may pass by one more image.
-    pd.testing.assert_frame_equal(alone.drop(columns=p), among.drop(columns=p), rtol=1e-5, atol=1e-5)
+    # Rounding differs with the number of rows of a product. A score may be a difference near 0, or a density whose units are a
+    # thousandth of a statistic's; a p may pass by one more image.
+    pd.testing.assert_frame_equal(alone.drop(columns=p), among.drop(columns=p), rtol=1e-5, atol=1e-3)
     pd.testing.assert_frame_equal(alone[p], among[p], rtol=0.0, atol=1.01 * detector.least_rate())
 
 

@@ -203,8 +203,8 @@ def test_several_processes_change_neither_what_the_lock_says_is_run_nor_its_resu
     # In single precision, and weights are kept in half: the last digits differ.
     weights = [load_file(each.folder / "data/models/mnist_5k/vae/best.safetensors") for each in (small, clone)]
     assert weights[0].keys() == weights[1].keys()
-    for key, value in weights[0].items():
-        np.testing.assert_allclose(weights[1][key], value, rtol=2e-3, atol=1e-4, err_msg=key)
+    one, two = [np.concatenate([each[key].astype(np.float64).ravel() for key in sorted(each)]) for each in weights]
+    assert np.linalg.norm(two - one) <= 1e-3 * np.linalg.norm(one)
     for split in ("train", "validation"):
         file = f"metrics/mnist_5k/train/vae/plots/metrics/{split}/bits_per_dim.tsv"
         ours, theirs = [pd.read_csv(each.folder / file, sep="\t") for each in (clone, small)]
