@@ -139,6 +139,6 @@ def entropy(code: Mapping[str, float], by_model: Mapping[str, Mapping[str, float
         ax.set_ylim(0.0, end)
         ax.set_aspect("equal")
         ax.set_xlabel("compressed size, bits/dim")
-        ax.set_ylabel("−log q, bits/dim")
+        ax.set_ylabel("−log p, bits/dim")
         ax.legend(loc="lower right", fontsize=7)
     return figure
