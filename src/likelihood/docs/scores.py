@@ -128,8 +128,8 @@ def page(
         "# Scores\n\nEvery score on every pair of every benchmark; [science.md](science.md#what-helps) explains how they are"
         " compared. Written by `likelihood docs` from `metrics/scores.csv`, `metrics/ranking.json` and"
         " `metrics/*/ood/codecs.json`; the tables over seeds from `metrics/scores/*/*/seeds.csv`. Seconds are from the pixels to"
-        f" the score, with {timing['images']} images on {tables.machine(timing)} ([scores.py](../bench/scores.py)); a variant by"
-        " itself is not timed (–).",
+        f" the score, with {timing['images']} images on {tables.machine(timing)} ([scores.py](../bench/scores.py)); variants"
+        " by themselves and gradients of colour images are not timed (–).",
         "## By the worst far pair\n\n" + ranked(table, ranking, entries, None),
     ]
     for benchmark, found in table.groupby("benchmark", sort=False):
