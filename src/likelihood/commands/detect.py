@@ -19,7 +19,7 @@ from likelihood.data.pictures import Shape, lossy, shown
 from likelihood.detection import decisions
 from likelihood.detection.command import FAILED
 from likelihood.detection.report import Report
-from likelihood.detection.verdicts import Batch, Lines, Maps, Output, Table, declared, present
+from likelihood.detection.verdicts import Batch, Lines, Maps, Output, Table, declared, place, present
 
 if TYPE_CHECKING:  # PyTorch takes seconds: it is imported once all that can be wrong without it has been looked at
     from likelihood.detection.detector import Detector
@@ -220,11 +220,6 @@ def project() -> Path:
     here, source = Path(), Path(__file__).resolve().parents[3]
     ours = (here / params.FILE).exists() and "benchmarks" in params.load(here / params.FILE)
     return here if ours or not (source / params.FILE).exists() else source
-
-
-def place(path: Path) -> Path:
-    """Where a path leads; one that leads to itself, at which Path.resolve raises, stays."""
-    return Path(os.path.realpath(path))
 
 
 def fraction(name: str, value: float | None) -> None:

@@ -148,12 +148,15 @@ class Detector:
         chosen = [models] if isinstance(models, str) else list(models or [])
         found = cls._of_file(Path(path), chosen) if benchmark is None else cls._of_benchmark(Path(path), benchmark, chosen)
         try:
-            if torch.device(device).type == "cuda":
-                torch.backends.cudnn.allow_tf32 = False  # p compares numbers that a CPU may have computed
-            for network in found.models.values():
-                network.to(device)
+            torch.empty(0, device=device)
+        except torch.OutOfMemoryError:
+            raise
         except (AssertionError, RuntimeError):  # of PyTorch, where it knows no such device, or is built without
             raise InputError(f"device is {device!r}: name one that PyTorch has here, as cpu") from None
+        if torch.device(device).type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # p compares numbers that a CPU may have computed
+        for network in found.models.values():
+            network.to(device)
         if score is not None:
             found._known(score)
         found.named = score

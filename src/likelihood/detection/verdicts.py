@@ -60,6 +60,11 @@ def declared(root: Path, benchmark: str) -> dict[str, Any]:
     return entry
 
 
+def place(path: Path) -> Path:
+    """Where a path leads; one that leads to itself, at which Path.resolve raises, stays."""
+    return Path(os.path.realpath(path))
+
+
 class Batch(NamedTuple):
     """Some images that were judged."""
 
@@ -133,7 +138,7 @@ class Whole(ABC):
         if path.suffix.lower() not in self.suffixes:
             raise InputError(f"{shown(path)} must end in {' or '.join(self.suffixes)}")
         self.path = path
-        self.place = Path(os.path.realpath(path))  # a link stays a link
+        self.place = place(path)  # a link stays a link
         self.partial = self.place.with_name(f".{self.place.name}.partial")
         try:
             if path.is_dir():
@@ -243,7 +248,7 @@ class Maps:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.count, self.place = path, 0, Path(os.path.realpath(path))  # a link stays a link
+        self.path, self.count, self.place = path, 0, place(path)  # a link stays a link
         if path.exists() and not path.is_dir():
             raise InputError(f"{shown(path)} is no folder: name another")
         if path.exists() and any(path.iterdir()):
