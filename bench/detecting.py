@@ -40,14 +40,14 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 def importing_torch(python: str = sys.executable) -> float:
     """MB that a Python has when it has imported PyTorch."""
-    with tempfile.NamedTemporaryFile("r") as peak:
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as peak:
         subprocess.run([sys.executable, "-c", WATCHED, peak.name, python, "-c", "import torch"], check=True)
         return int(peak.read()) / 1024.0
 
 
 def called(file: Path, pictures: Path, *options: str, python: str = sys.executable) -> tuple[float, float, float]:
     """Seconds to the first line and to the end of one call, and MB at most."""
-    with tempfile.NamedTemporaryFile("r") as peak:
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as peak:
         command = [python, "-m", "likelihood.cli", "detect", "--detector", str(file), str(pictures), *options]
         start = time.perf_counter()
         with subprocess.Popen(

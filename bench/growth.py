@@ -88,7 +88,7 @@ def train_on(path: Path) -> float:
         lr=1e-4, muon_lr=1e-4, weight_decay=0.0, batch_size=128, epochs=1, epoch_images=10_000, warmup=0.1, clip_norm=1.0, seed=0
     )
     list(Training(Fabric(accelerator="cpu", devices=1), built("vae"), data, data[:100], schedule).epochs())
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")]
+    (line,) = [line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith("RssAnon")]
     return int(line.split()[1]) / 1024.0
 
 

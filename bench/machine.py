@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def machine() -> dict[str, str | int]:
     """Processor, its instructions, threads in use, version of torch."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     return {
         "processor": names[0] if names else platform.processor(),

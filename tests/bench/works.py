@@ -26,7 +26,7 @@ def written(name):
 
 def note(name):
     """Write the number of this process into a file."""
-    Path(os.environ[WHERE], name).write_text(str(os.getpid()))
+    Path(os.environ[WHERE], name).write_text(str(os.getpid()), encoding="utf-8")
 
 
 if WHERE in os.environ:  # so in these processes alone

@@ -30,15 +30,17 @@ class Toy:
         named = "".join(f"['remote \"{name}\"']\n    url = ../{name}\n" for name in remotes)
         default = f"    remote = {remotes[0]}\n" if remotes else ""
         Path(".dvc").mkdir()
-        Path(".dvc/config").write_text(f"{CONFIG}{default}    site_cache_dir = {Path('.dvc/site').absolute()}\n{named}")
+        Path(".dvc/config").write_text(
+            f"{CONFIG}{default}    site_cache_dir = {Path('.dvc/site').absolute()}\n{named}", encoding="utf-8"
+        )
         self.lock()
 
     def lock(self):
         stage = {"cmd": "train", "outs": [{"path": path, "hash": "md5", "md5": md5} for path, md5 in self.outs.items()]}
-        Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train_glow@toy": stage}}))
+        Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train_glow@toy": stage}}), encoding="utf-8")
         # As when the benchmark is enabled.
         stage = {"matrix": {"benchmark": ["toy"]}, "cmd": "train", "outs": list(self.outs)}
-        Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"train_glow": stage}}))
+        Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"train_glow": stage}}), encoding="utf-8")
 
     def output(self, path, remote=None, **contents):
         """Name an output, a folder, in dvc.lock; a remote may have the listing and all files but those without a content."""
@@ -86,7 +88,7 @@ def test_what_is_pulled_dvc_takes_for_its_own(toy):
 
 
 def test_a_file_is_a_link_where_dvc_s_configuration_asks_for_it(toy):
-    Path(".dvc/config.local").write_text("[cache]\n    type = hardlink\n")
+    Path(".dvc/config.local").write_text("[cache]\n    type = hardlink\n", encoding="utf-8")
     toy.output(MODEL, "shipped", a=b"a")
     toy.pull()
     assert Path(MODEL, "a").samefile(cached(b"a"))
@@ -182,7 +184,7 @@ def test_a_remote_that_is_not_named_or_does_not_answer_is_one_sentence(tmp_path,
     with pytest.raises(InputError, match=r"^DVC cannot go on: config file error: no remote"):
         toy.pull()
     address = "http://127.0.0.1:9/likelihood"  # where nobody listens
-    Path(".dvc/config").write_text(f"{CONFIG}    remote = team\n['remote \"team\"']\n    url = {address}\n")
+    Path(".dvc/config").write_text(f"{CONFIG}    remote = team\n['remote \"team\"']\n    url = {address}\n", encoding="utf-8")
     with pytest.raises(InputError, match=rf"^{address}/\S+ cannot be read \(.*\): see `dvc remote list`"):
         toy.pull()
 

@@ -88,7 +88,7 @@ def test_a_user_s_own_images_are_an_in_set_and_an_out_set(monkeypatch):
             Image.fromarray(image).save(f"data/own/{name}/{number}.png")
     own = {name: {"height": 6, "width": 8, "channels": 3, "convert": False} for name in ("holidays", "office")}
     run(monkeypatch, {"b": {"in": "holidays", "out": ["office", "constant"]}}, own=own)
-    assert json.loads(Path("data/raw/b/in/prepared.json").read_text()) == {"resized": 0.0, "lossy": 0.0}
+    assert json.loads(Path("data/raw/b/in/prepared.json").read_text(encoding="utf-8")) == {"resized": 0.0, "lossy": 0.0}
     assert {path: np.load(Path("data/raw") / path).shape for path in written() if path.endswith(".npy")} == {
         "b/in/train.npy": (8, 6, 8, 3),
         "b/in/test.npy": (2, 6, 8, 3),

@@ -32,15 +32,15 @@ def test_own_pictures_downloads_and_trainings_are_there_and_nothing_half_written
     assert fetching.root() == there
     fetching.bring()
     assert files(Path()) == sorted(KEPT)
-    assert all(Path(name).read_text() == name for name in KEPT)
+    assert all(Path(name).read_text(encoding="utf-8") == name for name in KEPT)
 
 
 def test_what_is_there_already_stays_and_what_is_replaced_here_is_not_there(there):
     Path("data/own/mine/a").mkdir(parents=True)
-    Path("data/own/mine/a/1.png").write_text("given by --copy-paths")
+    Path("data/own/mine/a/1.png").write_text("given by --copy-paths", encoding="utf-8")
     fetching.bring()
     fetching.bring()
-    assert Path("data/own/mine/a/1.png").read_text() == "given by --copy-paths"
+    assert Path("data/own/mine/a/1.png").read_text(encoding="utf-8") == "given by --copy-paths"
     state = Path("data/trainings/v/state.safetensors")
     state.with_name("new").write_text("later")
     state.with_name("new").replace(state)
@@ -50,7 +50,7 @@ def test_what_is_there_already_stays_and_what_is_replaced_here_is_not_there(ther
 def test_links_cannot_be_made_everywhere(there, monkeypatch):
     monkeypatch.setattr(fetching.os, "link", lambda *_: (_ for _ in ()).throw(OSError("another file system")))
     fetching.bring()
-    assert all(Path(name).read_text() == name for name in KEPT)
+    assert all(Path(name).read_text(encoding="utf-8") == name for name in KEPT)
 
 
 @pytest.mark.parametrize("variable", [None, ".", "elsewhere"])

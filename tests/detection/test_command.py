@@ -128,7 +128,7 @@ def test_a_signal_ends_what_it_has_started_and_what_that_has_started(number):
 
 def alive(pid):
     with contextlib.suppress(FileNotFoundError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     return False
 
 
