@@ -6,6 +6,7 @@ import pytest
 from dvc.utils.serialize import dumps_yaml, loads_yaml
 
 from likelihood.commands import audit, merge
+from likelihood.commands.entries import put
 from likelihood.common.errors import InputError
 from tests.helpers import ROOT, git
 
@@ -97,3 +98,15 @@ def test_a_branch_without_results_is_one_sentence(branch):
     branch(BASE, OURS, None)
     with pytest.raises(InputError, match=r"^one of both branches has no dvc\.lock"):
         merge.run(None)
+
+
+def test_a_file_that_is_put_keeps_its_permissions_and_stays_a_link(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    put(link, b"new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link"}

@@ -101,13 +101,19 @@ def test_what_is_missing_is_named(small, tmp_path):
         with pytest.raises(InputError, match=message):
             Detector.load(tmp_path, "mine")
     shutil.copy(small.folder / "params.yaml", tmp_path)
-    with pytest.raises(
-        InputError,
-        match=r"data/detectors/mnist_5k/detector\.json is not here: run `likelihood pull mnist_5k`, or",
+    for lock, message in (
+        ("", "name mnist_5k under `run`"),  # it was never trained, so there is nothing to pull
+        ("stages:\n  evaluate@mnist_5k:\n    outs:\n    - path: data/detectors/mnist_5k\n", "run `likelihood pull mnist_5k`, or"),
     ):
-        Detector.load(tmp_path, "mnist_5k")
-    with pytest.raises(InputError, match="has no model 'flow'; it has vae, pixelcnn, glow"):
-        Detector.load(small.folder, "mnist_5k", ["flow"])
+        (tmp_path / "dvc.lock").write_text(lock)
+        with pytest.raises(InputError, match=rf"data/detectors/mnist_5k/detector\.json is not here: {message}"):
+            Detector.load(tmp_path, "mnist_5k")
+    for models, message in (
+        (["flow"], "has no model 'flow'; it has vae, pixelcnn, glow"),
+        (["glow", "glow_additive"], "glow_additive is a variant, which has a detector of its own: name it alone"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Detector.load(small.folder, "mnist_5k", models)
 
 
 def test_other_versions_of_a_codec_are_known(small, detector):

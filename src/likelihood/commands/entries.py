@@ -113,9 +113,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all; makes the folder."""
-    with replacing(path) as partial:
+    """Write a file, or what a link leads to, whole or not at all; makes the folder. One that was there keeps its permissions."""
+    file = Path(os.path.realpath(path))
+    with replacing(file) as partial:
         partial.write_bytes(content)
+        if file.exists():
+            shutil.copymode(file, partial)
 
 
 @contextlib.contextmanager

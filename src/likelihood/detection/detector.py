@@ -201,9 +201,10 @@ class Detector:
     def _of_benchmark(cls, root: Path, benchmark: str, chosen: list[str]) -> "Detector":
         """The detector of a benchmark."""
         trained_on = declared(root, benchmark)["in"]
-        variant = next((name for name in params.load(root / params.FILE).get("variants") or () if [name] == chosen), None)
+        variants = params.load(root / params.FILE).get("variants") or {}
+        variant = chosen[0] if len(chosen) == 1 and chosen[0] in variants else None
         folder = root / "data" / "detectors" / (f"{benchmark}.{variant}" if variant else benchmark)
-        with _reading(folder, benchmark, variant):
+        with _reading(root, folder, benchmark, variant):
             facts = json.loads((folder / archive.FACTS).read_text(encoding="utf-8"))
             if facts.keys() != archive.Facts.model_fields.keys():
                 raise InputError(f"{folder} was written by another version of this project: run `dvc repro`, or pull it again")
@@ -211,6 +212,8 @@ class Detector:
                 raise InputError(f"{chosen[0]} is several models of different seeds, which are no detector: name another")
             chosen = chosen or list(facts["models"])
             for model in chosen:
+                if model in variants and model != variant:
+                    raise InputError(f"{model} is a variant, which has a detector of its own: name it alone")
                 if model not in facts["models"]:
                     raise InputError(f"benchmark {benchmark} has no model {model!r}; it has {', '.join(facts['models'])}")
             found = cls({}, facts, Calibration.load(folder, chosen), trained_on)
@@ -379,15 +382,17 @@ class Detector:
 
 
 @contextlib.contextmanager
-def _reading(folder: Path, benchmark: str, variant: str | None) -> Iterator[None]:
+def _reading(root: Path, folder: Path, benchmark: str, variant: str | None) -> Iterator[None]:
     """Make an InputError that names the folder, or the file that is missing, of what goes wrong while a detector is read."""
     try:
         yield
     except FileNotFoundError as error:
-        also = f" and {variant} under `run_variants`" if variant else ""
+        lock, also = root / "dvc.lock", f" and {variant} under `run_variants`" if variant else ""
+        known = lock.exists() and f" {folder.relative_to(root).as_posix()}\n" in lock.read_text(encoding="utf-8")
+        pull = f"run `likelihood pull {benchmark}`, or " if known else ""
         raise InputError(
-            f"{error.filename} is not here: run `likelihood pull {benchmark}`, or name {benchmark} under `run`{also} in"
-            " params.yaml and run `dvc repro` to train it"
+            f"{error.filename} is not here: {pull}name {benchmark} under `run`{also} in params.yaml and run `dvc repro` to"
+            " train it"
         ) from None
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         # Of damaged files Arrow raises OSErrors as well; only those of the system have a number.

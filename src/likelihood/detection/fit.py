@@ -24,7 +24,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from tqdm import tqdm
 
-from likelihood.common import counts, images, params, selection
+from likelihood.common import counts, images, selection
 from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.common.units import bits_per_dim
@@ -35,7 +35,7 @@ from likelihood.evaluation import calibration
 from likelihood.models.shared import checkpoint
 from likelihood.models.shared.base import LikelihoodModel
 from likelihood.scores import complexity
-from likelihood.settings import resolve, schema
+from likelihood.settings import checks, resolve, schema
 from likelihood.statistics import measure
 from likelihood.training import processes
 from likelihood.training.loop import Schedule, Training
@@ -109,7 +109,7 @@ def settings(shape: tuple[int, ...], models: tuple[str, ...], epochs: int | None
     if epochs is not None:
         _allowed("epochs", epochs, schema.Loop.model_fields["epochs"])
     changes = {model: {"epochs": epochs} for model in models if epochs is not None}
-    values = params.load(DEFAULTS) | {
+    values = checks.load(DEFAULTS) | {
         "seed": seed,
         "own": {NAME: {"height": height, "width": width, "channels": channels, "convert": False}},
         "benchmarks": {NAME: {"in": NAME, "out": [], **changes}},
