@@ -47,18 +47,19 @@ def importing_torch(python: str = sys.executable) -> float:
 
 def called(file: Path, pictures: Path, *options: str, python: str = sys.executable) -> tuple[float, float, float]:
     """Seconds to the first line and to the end of one call, and MB at most."""
-    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as peak:
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as peak, tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         command = [python, "-m", "likelihood.cli", "detect", "--detector", str(file), str(pictures), *options]
         start = time.perf_counter()
         with subprocess.Popen(
-            [sys.executable, "-c", WATCHED, peak.name, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", WATCHED, peak.name, *command], stdout=subprocess.PIPE, stderr=said
         ) as process:
             process.stdout.readline()
             first = time.perf_counter() - start
             process.stdout.read()
         end = time.perf_counter() - start
         if process.returncode not in (0, 1):
-            raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}")
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}: {said.read()[-500:]}")
         return first, end, int(peak.read()) / 1024.0
 
 

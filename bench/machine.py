@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from likelihood.commands.entries import put
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -31,6 +33,5 @@ def slug() -> str:
 def store(name: str, result: dict[str, object]) -> None:
     """Write bench/<name>.json: the result and the machine it comes from."""
     path = Path(__file__).parent / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
     text = json.dumps({"machine": machine(), **result}, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    put(path, f"{text}\n".encode())

@@ -3,7 +3,8 @@
     seconds = statistics of the model, its variants and analyses + the code lengths that the score reads + the score itself
 
 Medians of ROUNDS rounds on test images of every benchmark with weights in data/; torch on all cores, codecs on one. Training and
-fitting are done once and not counted.
+fitting are done once and not counted. All benchmarks with results are timed in one call, so all must be enabled by `run`, pulled
+(`likelihood pull`) and have their images (`dvc repro preprocess`).
 """
 
 import statistics
@@ -125,7 +126,11 @@ def rows(values: dict, benchmark: str) -> list[list[object]]:
 
 def main() -> None:
     values = params.load()
-    done = [name for name in values["benchmarks"] if Path(f"data/models/{name}").exists()]
+    done = [name for name in values["benchmarks"] if Path(f"metrics/{name}/ood/metrics.json").exists()]
+    needed = ("data/models/{}/glow", "data/processed/{}/in/test.npy")
+    if lacking := [name for name in done if not all(Path(path.format(name)).exists() for path in needed)]:
+        ways = f"name them under `run`, then `likelihood pull {' '.join(lacking)}` and `dvc repro preprocess`"
+        raise SystemExit(f"error: no weights or images of {', '.join(lacking)}: {ways}")
     store("scores", {"rows": [row for name in done for row in rows(values, name)], "images": IMAGES, "rounds": ROUNDS})
 
 
