@@ -94,6 +94,20 @@ def test_a_file_is_a_link_where_dvc_s_configuration_asks_for_it(toy):
     assert Path(MODEL, "a").samefile(cached(b"a"))
 
 
+def test_a_folder_has_the_files_of_its_listing_and_no_others(toy):
+    """One more would make DVC run the stage again; what is nowhere else is not deleted."""
+    toy.output(MODEL, "shipped", a=b"a", b=b"of an earlier run")
+    toy.pull()
+    toy.output(MODEL, "shipped", a=b"a")
+    Path(MODEL, "mine").write_text("written by hand", encoding="utf-8")
+    with pytest.raises(InputError, match=rf"^{MODEL}/mine is no part of what dvc\.lock names, and nowhere else: move it away"):
+        toy.pull()
+    Path(MODEL, "mine").unlink()
+    toy.pull()
+    assert files(Path(MODEL)) == ["a"]
+    assert toy.status() == {"train_glow@toy": []}
+
+
 def test_a_listing_of_which_files_are_missing_is_not_cached(toy, capsys):
     toy.output(MODEL, "shipped", a=b"a")
     toy.output(SCORES, "shipped", c=b"c", d=None)

@@ -3,7 +3,8 @@
 `dvc pull` brings what `run` enables. Here the outputs of any cell in dvc.lock are brought, each file checked against the MD5 that
 names it and put in its place whole. As with `dvc pull`, every file, and every listing of a folder once its files are there, also
 goes into DVC's cache: what is missing there DVC takes for changed, and would train it again when the benchmark is enabled. What
-the default remote lacks comes from `shipped`.
+the default remote lacks comes from `shipped`. A folder has the files of its listing afterwards and no others, as DVC compares
+both.
 """
 
 import argparse
@@ -65,6 +66,7 @@ class Store:
         default = repo.config["core"].get("remote")
         if default != SHIPPED and SHIPPED in repo.config["remote"]:
             self.remotes.append(repo.cloud.get_remote_odb(SHIPPED))
+        self.ignored = repo.dvcignore.is_ignored_file
         self.helped = False  # by the second remote
 
     def read(self, md5: str) -> bytes:
@@ -155,9 +157,23 @@ def bring_all(store: Store, path: Path, md5: str) -> Iterator[bool]:
         yield bring(store, path, md5)
         return
     listing = store.read(md5)
-    for entry in json.loads(listing):
-        yield bring(store, path / entry["relpath"], entry["md5"])
+    named = {path / entry["relpath"]: entry["md5"] for entry in json.loads(listing)}
+    for file, content in named.items():
+        yield bring(store, file, content)
+    for file in sorted(path.rglob("*")):
+        if file not in named and (file.is_symlink() or not file.is_dir()) and not store.ignored(str(file.absolute())):
+            drop(store, file)
     store.keep(md5, listing)  # last: DVC takes the files of a listing that it has to be there
+
+
+def drop(store: Store, path: Path) -> None:
+    """Delete a file of an output that its listing does not name, as it would make DVC run the stage again.
+
+    InputError where it would be lost.
+    """
+    if not store.place(hashlib.md5(path.read_bytes()).hexdigest()).exists():
+        raise InputError(f"{path} is no part of what dvc.lock names, and nowhere else: move it away, then pull again")
+    path.unlink()
 
 
 def run(arguments: argparse.Namespace) -> int:
