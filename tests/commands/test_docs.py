@@ -8,7 +8,7 @@ import pytest
 
 from likelihood.commands import docs
 from likelihood.common.errors import InputError
-from likelihood.docs import claims
+from likelihood.docs import claims, scores
 from tests.helpers import ROOT, table_rows
 
 PAGES = [*(ROOT / name for name in ("README.md", "CHANGELOG.md", "data/own/README.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -63,6 +63,18 @@ def test_results_older_than_the_parameters_are_one_sentence(tmp_path, monkeypatc
     (tmp_path / "metrics/scores.csv").write_text("benchmark\nmnist\nholidays\n")
     with pytest.raises(InputError, match=r"has results of holidays, which params\.yaml no longer defines: run `dvc repro`$"):
         docs.ranked(values)
+
+
+def test_results_that_do_not_belong_together_are_one_sentence(tmp_path):
+    """As after a merge that takes one file from each side, or a write that was interrupted."""
+    table = pd.DataFrame(
+        [["mnist", "glow", "log_prob", "noise", 0.5, "far"]], columns=["benchmark", "model", "score", "out", "auroc", "use"]
+    )
+    with pytest.raises(InputError, match=r"ranking\.json and metrics/scores\.csv are of different runs: run `dvc repro rank`$"):
+        scores.ranked(table, {"far": {"glow": {"log_prob": 0.25}}}, {}, None)
+    (tmp_path / "half.json").write_text('{"rows": [')
+    with pytest.raises(InputError, match=r"half\.json is no JSON \(.*\): run `make bench`, or `git checkout` to get it back$"):
+        docs.contents(tmp_path / "half.json", "`make bench`")
 
 
 def anchors(page):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from likelihood.commands import verify
+from likelihood.common.errors import InputError
 
 
 def spread(folder, std):
@@ -84,6 +85,22 @@ def test_the_status_says_whether_a_number_is_too_far_off(tmp_path, monkeypatch, 
     measured(tmp_path, 3.0)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(verify.checks, "load", lambda: {"run": ["toy"]})
+    monkeypatch.setattr(verify, "comparable", lambda _root, _benchmarks: None)
     monkeypatch.setattr(verify, "rerun", lambda _root, folder: measured(folder, here))
     assert verify.run(None) == status
     assert f"toy: of 2 numbers {1 + (here == 3.0)} are equal, {status} too far off" in capsys.readouterr().out
+
+
+def test_what_cannot_be_compared_is_said_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(verify.audit, "enabled", lambda _root, _folder: {})
+    monkeypatch.setattr(verify.audit, "load_lock", lambda _root: {})
+    monkeypatch.setattr(verify.audit, "stale", lambda _changes, _lock: {"train_vae@toy": ["vae.epochs was changed"]})
+    with pytest.raises(InputError, match=r"^metrics/toy/ood/metrics\.json is not here: run `dvc repro` first$"):
+        verify.comparable(tmp_path, ["toy"])
+    measured(tmp_path, 3.0)
+    message = r"^the results of 1 enabled stages are stale \(train_vae@toy: vae\.epochs was changed\): run `dvc repro` first$"
+    with pytest.raises(InputError, match=message):
+        verify.comparable(tmp_path, ["toy"])
+    (tmp_path / "metrics/scores/toy.csv").unlink()
+    with pytest.raises(InputError, match=r"^metrics/scores/toy\.csv is not here"):
+        verify.comparable(tmp_path, ["toy"])

@@ -111,6 +111,8 @@ def contents(path: Path, command: str) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is not here: run {command}, or `git checkout` to get it back") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is no JSON ({error}): run {command}, or `git checkout` to get it back") from None
 
 
 def committed(values: dict[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:

@@ -92,13 +92,25 @@ def rerun(root: Path, folder: Path) -> None:
         raise InputError(f"dvc repro failed with status {status}; its messages are above")
 
 
+def comparable(root: Path, benchmarks: list[str]) -> None:
+    """InputError unless the numbers of these benchmarks are there, and of the parameters and the code that would be run again."""
+    for benchmark in benchmarks:
+        try:
+            numbers(root, benchmark)
+        except FileNotFoundError as error:
+            raise InputError(f"{os.path.relpath(error.filename, root)} is not here: run `dvc repro` first") from None
+    with audit.scratch() as folder:
+        stale = audit.stale(audit.enabled(root, folder), audit.load_lock(root))
+    if stale:
+        name, reasons = next(iter(stale.items()))
+        raise InputError(f"the results of {len(stale)} enabled stages are stale ({name}: {reasons[0]}): run `dvc repro` first")
+
+
 def run(_arguments: argparse.Namespace) -> int:
     """Run again, compare and print; the exit status."""
     root, far = Path.cwd(), 0
     benchmarks = checks.load()["run"]
-    for benchmark in benchmarks:
-        if not (root / "metrics" / benchmark / "ood" / "metrics.json").exists():
-            raise InputError(f"no metrics of benchmark {benchmark} are committed: run `dvc repro` first")
+    comparable(root, benchmarks)
     with audit.scratch() as folder:
         rerun(root, folder)
         for benchmark in benchmarks:

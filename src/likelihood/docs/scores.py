@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from likelihood import scores
+from likelihood.common.errors import InputError
 from likelihood.common.params import MODELS
 from likelihood.docs import tables
 from likelihood.figures.titles import model_title, score_title, set_title
@@ -33,7 +34,10 @@ def ranked(table: pd.DataFrame, ranking: dict[str, Any], entries: dict[str, Any]
         if rows is not None and (model, name) not in KEPT and (batch > 1 or singles > rows):
             continue
         found = table[(table["model"] == model) & (table["score"] == name)]
-        at = found[(found["auroc"] == worst) & (found["use"] == "far")].iloc[0]
+        pairs = found[(found["auroc"] == worst) & (found["use"] == "far")]
+        if pairs.empty:
+            raise InputError("metrics/ranking.json and metrics/scores.csv are of different runs: run `dvc repro rank`")
+        at = pairs.iloc[0]
         cost = found.loc[found["benchmark"] == "cifar10_30k", "seconds"]
         pair = f"{set_title(entries[at['benchmark']]['in'])} → {set_title(at['out'])}"
         spent = seconds(cost.iloc[0] if len(cost) else float("nan"))
