@@ -204,6 +204,10 @@ def test_the_clone_is_found_from_every_folder_also_of_another_project(tmp_path, 
     assert inspection.project() == ROOT
     (tmp_path / "params.yaml").write_text("train:\n  epochs: 3\n")
     assert inspection.project() == ROOT, "the params.yaml is that of another project of DVC"
+    for other in ("lr: 1\nlr: 2\n", "- 1\n"):
+        (tmp_path / "params.yaml").write_text(other)
+        assert inspection.project() == ROOT, "whatever it holds"
+    (tmp_path / "params.yaml").write_text("train:\n  epochs: 3\n")
     monkeypatch.setattr(inspection, "__file__", str(tmp_path / "lib/python3/site-packages/likelihood/commands/detect.py"))
     sentence = r"^{}params\.yaml has no benchmarks, so it is of another project: use the folder of a clone, or a detector's file$"
     with pytest.raises(InputError, match=sentence.format("")):

@@ -89,6 +89,11 @@ def test_noise_is_flagged(small, detector):
 
 
 def test_what_is_missing_is_named(small, tmp_path):
+    for path in (tmp_path / "no.detector", "x" * 300):
+        with pytest.raises(InputError, match=r"is not a file: name one that `likelihood export` or `Detector\.save` wrote"):
+            Detector.load(path)
+    with pytest.raises(InputError, match="models is 3: give names of models"):
+        Detector.load(tmp_path, "mnist_5k", 3)
     with pytest.raises(InputError, match=r"there is no benchmark 'mnist' in params\.yaml: the known ones are mnist_5k"):
         Detector.load(small.folder, "mnist")
     for text, message in (
@@ -282,6 +287,7 @@ def test_what_is_no_image_is_one_sentence(glow, x, tmp_path):
         (tmp_path / "text.png", r"text\.png cannot be read as a picture"),
         ([tmp_path / "two.tiff"], r"two\.tiff holds several pictures"),
         (str(tmp_path), "is a folder: name the pictures in it"),
+        ("x" * 300, r"xx cannot be read \(there is no such file\): name pictures"),
         (tmp_path / "x.npz", r"x\.npz holds arrays, not a picture: read it with numpy\.load"),
         (tmp_path / "none.png", "cannot be read"),
         (f"{tmp_path}/a\0b.png", r"a\\x00b\.png is no name that a file can have"),

@@ -304,6 +304,7 @@ def test_maps_never_take_the_place_of_anything(tmp_path):
         ("old", "old is not empty: name a new folder"),
         ("file", "file is no folder"),
         ("no/maps", "is not a folder: make"),
+        ("x" * 300, r"cannot be written \(File name too long\): change that, or name another folder"),
     ):
         with pytest.raises(InputError, match=message):
             Maps(tmp_path / name)

@@ -1,6 +1,7 @@
 """`likelihood detect`: look at the images of files, judge them, say what was seen."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -218,8 +219,12 @@ def project() -> Path:
     Every project of DVC has a params.yaml, but only one of this kind has benchmarks in it.
     """
     here, source = Path(), Path(__file__).resolve().parents[3]
-    ours = (here / params.FILE).exists() and "benchmarks" in params.load(here / params.FILE)
-    return here if ours or not (source / params.FILE).exists() else source
+    if not (source / params.FILE).exists() or source.samefile(here):
+        return here
+    with contextlib.suppress(InputError):  # a file that is not there, or not read as ours is, is another project's
+        if "benchmarks" in params.load(here / params.FILE):
+            return here
+    return source
 
 
 def fraction(name: str, value: float | None) -> None:

@@ -121,8 +121,10 @@ class Detector:
             raise InputError(
                 f"Detector.fit needs {error.name}, which is not installed: install likelihood with its extra `pipeline`"
             ) from None
+        if not isinstance(folder, str | os.PathLike | None):
+            raise InputError(f"folder is {folder!r}: name one, or None")
         place = None if folder is None else Path(folder)
-        names = (models,) if isinstance(models, str) else tuple(models)
+        names = _named(models)
         return cls._of_members(fitted(x, names, epochs, seed, held_out, trained_on, place, progress))
 
     @classmethod
@@ -145,7 +147,7 @@ class Detector:
 
         Raises InputError naming what is missing, damaged, of another kind or of a newer version.
         """
-        chosen = [models] if isinstance(models, str) else list(models or [])
+        chosen = [] if models is None else list(_named(models))
         found = cls._of_file(Path(path), chosen) if benchmark is None else cls._of_benchmark(Path(path), benchmark, chosen)
         try:
             torch.empty(0, device=device)
@@ -381,6 +383,16 @@ class Detector:
         return pd.concat([pd.DataFrame(columns), judged], axis=1)
 
 
+def _named(models: Iterable[str]) -> tuple[str, ...]:
+    """Names of models, of which one may stand by itself. InputError for what is no names."""
+    if not isinstance(models, str | Iterable):
+        raise InputError(f"models is {models!r}: give names of models")
+    names = (models,) if isinstance(models, str) else tuple(models)
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise InputError(f"models has {wrong[0]!r}: give names of models")
+    return names
+
+
 @contextlib.contextmanager
 def _reading(root: Path, folder: Path, benchmark: str, variant: str | None) -> Iterator[None]:
     """Make an InputError that names the folder, or the file that is missing, of what goes wrong while a detector is read."""
@@ -467,10 +479,12 @@ def _read(paths: list[Path], shape: Shape) -> np.ndarray:
     for path in paths:
         if "\0" in str(path):
             raise InputError(f"{shown(path)} is no name that a file can have")
-        if path.is_dir():
+        if os.path.isdir(path):
             raise InputError(f"{shown(path)} is a folder: name the pictures in it")
         if path.suffix.lower() in (".npy", ".npz"):
             raise InputError(f"{shown(path)} holds arrays, not a picture: read it with numpy.load and give the array")
+        if not os.path.lexists(path):  # unlike Path's own, it takes a name that is too long
+            raise InputError(f"{shown(path)} cannot be read (there is no such file): name pictures")
     return images.to_network(np.stack([np.asarray(pictures.fit(pictures.only(path), shape.size, shape.mode)) for path in paths]))
 
 

@@ -10,6 +10,7 @@ Settings are those of params.yaml beside this file: a link to the project's, of 
 
 import contextlib
 import dataclasses
+import numbers
 import os
 import tempfile
 import time
@@ -105,6 +106,8 @@ def settings(shape: tuple[int, ...], models: tuple[str, ...], epochs: int | None
     channels, height, width = shape
     if not models or not set(models) <= set(MODELS) or len(set(models)) < len(models):
         raise InputError(f"models is {list(models)}: name some of {', '.join(MODELS)}, each once")
+    for side, size in (("height", height), ("width", width)):
+        _allowed(f"the images' {side}", size, FieldInfo.from_annotation(archive.Side))
     _allowed("seed", seed, FieldInfo.from_annotation(schema.Seed))
     if epochs is not None:
         _allowed("epochs", epochs, schema.Loop.model_fields["epochs"])
@@ -169,8 +172,8 @@ def _allowed(name: str, value: object, field: FieldInfo) -> None:
 
 def split(count: int, seed: int, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Positions of the images that are held out and of the others, as preprocess.py draws them. InputError for too few images."""
-    if not 0.0 < share < 1.0:
-        raise InputError(f"held_out is {share:g}: it must be above 0 and below 1")
+    if not isinstance(share, numbers.Real) or not 0.0 < share < 1.0:
+        raise InputError(f"held_out is {share!r}: it must be a number above 0 and below 1")
     held = counts.held_out(count, share)
     if held < counts.LEAST:
         raise InputError(

@@ -37,7 +37,7 @@ LONGEST = 120  # bytes of an image's name that the names of its maps have
 
 def present(path: Path) -> None:
     """InputError unless a detector's file is there; asked before PyTorch is imported, which takes seconds."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path's own raises for a name that is too long, and below a folder that may not be searched
         raise InputError(f"{shown(path)} is not a file: name one that `likelihood export` or `Detector.save` wrote")
 
 
@@ -249,15 +249,15 @@ class Maps:
 
     def __init__(self, path: Path) -> None:
         self.path, self.count, self.place = path, 0, place(path)  # a link stays a link
-        if path.exists() and not path.is_dir():
-            raise InputError(f"{shown(path)} is no folder: name another")
-        if path.exists() and any(path.iterdir()):
-            raise InputError(f"{shown(path)} is not empty: name a new folder")
-        if self.place == Path.cwd():
-            raise InputError(f"{shown(path)} is the folder that you are in: name a new one")
-        if not self.place.parent.is_dir():
-            raise InputError(f"{shown(path.parent)} is not a folder: make it first")
         try:
+            if path.exists() and not path.is_dir():
+                raise InputError(f"{shown(path)} is no folder: name another")
+            if path.exists() and any(path.iterdir()):
+                raise InputError(f"{shown(path)} is not empty: name a new folder")
+            if self.place == Path.cwd():
+                raise InputError(f"{shown(path)} is the folder that you are in: name a new one")
+            if not self.place.parent.is_dir():
+                raise InputError(f"{shown(path.parent)} is not a folder: make it first")
             with unfinished.change():
                 self.partial = self.place.with_name(f".{self.place.name}.{os.getpid()}.partial")  # of this run alone
                 self.partial.mkdir()
