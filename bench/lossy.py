@@ -1,7 +1,8 @@
 """What becomes of a detector's rate of false alarms when ordinary images were made in another way: by JPEG, WebP or resizing.
 
 The same test images of the in-set, none of which a detector has seen, are written as pictures in several ways and read again as
-`likelihood detect` reads them. Of each way the share that the default score flags at RATES.
+`likelihood detect` reads them. Of each way the share that the default score flags at RATES. Needs BENCHMARKS enabled by `run`,
+pulled (`likelihood pull`), with their images (`dvc repro preprocess`).
 """
 
 import tempfile

@@ -165,8 +165,8 @@ def page(results: dict[str, tuple[dict[str, Any], dict[str, Any]]], of_variants:
     return f"""# Results
 
 −log p as a score on every benchmark and out-set; [science.md](science.md#how-it-is-measured) explains the columns. Better scores
-are in [scores.md](scores.md). Rows of variants of several seeds are means over seeds. Written by `likelihood docs`
-from `metrics/`.
+are in [scores.md](scores.md). Rows of variants of several seeds are means over these, without the model above. Written by
+`likelihood docs` from `metrics/`.
 
 ## Every pair of sets of pictures
 

@@ -301,7 +301,11 @@ CLAIMS = (
         ensemble,
         "metrics/scores/<benchmark>/<model>_seeds/",
     ),
-    Claim("Samples look like the in-set (here: most of them), although the foreign set is more likely.", samples, EXPLAINED),
+    Claim(
+        "Samples look like the in-set (here: more than like the foreign set), although that is more likely.",
+        samples,
+        EXPLAINED,
+    ),
     Claim(
         "A constant image (here: of the likeliest grey) is more likely than any set of pictures, and uniform noise less likely.",
         made,
@@ -355,10 +359,11 @@ def page(results: Results) -> str:
     changed = rounding(results).abs().max().fillna(0.0)
     head = (
         "# The paper's claims\n\nThe claims of Nalisnick et al. (2019), and one of a later paper, tested on our runs. A claim is"
-        " reproduced when every benchmark and model with the numbers for it shows it, partly reproduced when only some do. AUROC"
-        " is that of −log p or of the score named; below 0.5, foreign images look more normal than test images. The claims on"
-        " training and contrast take `claims.images` images per set, fewer than the others. That on training takes snapshots with"
-        " weights in 8 bits; for the best epoch, against its weights in 16 bits, this changes bits/dim by up to"
-        f" {changed['mean']:.3f} and AUROC by up to {changed['auroc']:.3f}. Written by `likelihood docs` from `metrics/`."
+        " reproduced when every benchmark and model with the numbers for it shows it, partly reproduced when only some do, and"
+        " not reproduced when none does. AUROC is that of −log p or of the score named; below 0.5, foreign images look more"
+        " normal than test images. The claims on training and contrast take `claims.images` images per set, fewer than the"
+        " others. That on training takes snapshots with weights in 8 bits; for the best epoch, against its weights in 16 bits,"
+        f" this changes bits/dim by up to {changed['mean']:.3f} and AUROC by up to {changed['auroc']:.3f}. Written by `likelihood"
+        " docs` from `metrics/`."
     )
     return "\n\n".join([head, overview(results, ""), *parts]) + "\n"
