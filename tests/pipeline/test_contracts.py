@@ -182,7 +182,7 @@ def test_the_house_keeps_its_measures(capsys):
         "Python files in src": len(sizes),
         "of at most 50 lines": sum(size <= 50 for size in sizes),
     }
-    limits = {"dvc.yaml": 400, "dvc.lock": 18_200, "params.yaml": 160, "stages": 17, "dep lines": 163}
+    limits = {"dvc.yaml": 400, "dvc.lock": 18_400, "params.yaml": 160, "stages": 17, "dep lines": 163}
     limits |= {"Python files in src": 99, "of at most 50 lines": 20}
     with capsys.disabled():
         print("\n" + "\n".join(f"{name}: {found[name]:,} of at most {limits[name]:,}" for name in limits))
