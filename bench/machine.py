@@ -1,6 +1,7 @@
 """What machine a result comes from, and where results are kept."""
 
 import json
+import os
 import platform
 import re
 from pathlib import Path
@@ -16,9 +17,11 @@ def machine() -> dict[str, str | int]:
     """Processor, its instructions, threads in use, version of torch."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    capability, newer = torch.backends.cpu.get_cpu_capability(), any("avx512f" in line for line in lines)
     return {
         "processor": names[0] if names else platform.processor(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        # The variable makes PyTorch leave newer instructions unused, as on an older processor.
+        "instructions": f"AVX512, held to {capability}" if newer and "ATEN_CPU_CAPABILITY" in os.environ else capability,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }

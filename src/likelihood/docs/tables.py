@@ -116,29 +116,36 @@ def overtaken(results: dict[str, Any]) -> str:
     return f"Ours reaches the last value of normflows' Glow, {goal:.3f}, {words} {share:.2f} of its time."
 
 
+def cores(machine: dict[str, Any]) -> str:
+    """Where a run from nothing was made."""
+    return f"{machine['threads']} cores ({machine['processor']}, {machine['instructions']})"
+
+
 def fresh_sentence(results: dict[str, Any]) -> str:
     """What the default run costs."""
-    found = results["machine"]
-    where = f"{found['threads']} cores ({found['processor']}, {found['instructions']})"
+    times = " or ".join(f"{run['minutes']:.0f} minutes on {cores(run['machine'])}" for run in results["runs"])
+    most = max(run["gigabytes"] for run in results["runs"])
     return textwrap.fill(
-        f"The pipeline takes {results['minutes']:.0f} minutes on {where}, and {results['gigabytes']:.1f} GB of memory. The first"
-        " time, add the installation and the download of the images.",
+        f"The pipeline takes {times}, and {most:.1f} GB of memory. The first time, add the installation and the download of the"
+        " images.",
         WIDTH,
         break_on_hyphens=False,
     )
 
 
 def repeated_sentence(results: dict[str, Any]) -> str:
-    """How the numbers of that run compare with the committed ones."""
-    found, machine = results["numbers"], results["machine"]
-    where = f"{machine['threads']} cores ({machine['processor']}, {machine['instructions']})"
-    others = found["compared"] - found["equal"] - found["far"]
-    return textwrap.fill(
-        f"A run from nothing on {where} gave {found['equal']} of {found['compared']} numbers of the default benchmark to the last"
-        f" digit, {others} within what `likelihood verify` allows between processors, and {found['far']} further off.",
-        WIDTH,
-        break_on_hyphens=False,
-    )
+    """How the numbers of these runs compare with the committed ones."""
+    found = []
+    for run in results["runs"]:
+        numbers = run["numbers"]
+        others = numbers["compared"] - numbers["equal"] - numbers["far"]
+        found.append(
+            f"on {cores(run['machine'])} {numbers['equal']} to the last digit, {others} within what `likelihood verify` allows"
+            f" between processors, and {numbers['far']} further off"
+        )
+    compared = results["runs"][0]["numbers"]["compared"]
+    text = f"Of {compared} numbers of the default benchmark a run from nothing gave {'; '.join(found)}."
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
 
 def hour_table(results: dict[str, Any], published: float) -> str:
