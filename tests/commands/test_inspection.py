@@ -216,8 +216,9 @@ def test_the_clone_is_found_from_every_folder_also_of_another_project(tmp_path, 
         Detector.load(tmp_path, "fashion_mnist")
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("benchmarks: {}\n")
-    assert inspection.project() == Path()
+    for ours in ("benchmarks: {}\n", "benchmarks: {}\nbenchmarks: {}\n"):
+        (tmp_path / "params.yaml").write_text(ours)
+        assert inspection.project() == Path(), "also where a mistake in it is still to be said"
 
 
 def test_what_half_of_the_pictures_were_is_warned_of():
